@@ -1,0 +1,1 @@
+"""What touches reality: buses, transports, nodes, watchdogs, recorders."""

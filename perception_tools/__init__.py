@@ -1,0 +1,1 @@
+"""What sees: geometry, the camera and tool contracts, perception tools and their hosting."""

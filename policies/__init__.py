@@ -1,0 +1,1 @@
+"""What acts: robot, policy, environment and world contracts, the safety filter, motion."""

@@ -1,0 +1,1 @@
+"""Physics: scenes, robot models, tasks, cameras, the simulated robot."""

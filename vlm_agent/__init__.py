@@ -1,0 +1,1 @@
+"""What plans: chat models, the agent loop, skills as tools, traces, benchmarks."""
