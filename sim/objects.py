@@ -1,0 +1,384 @@
+"""Parametric graspable objects as MuJoCo bodies: box, cylinder, sphere, mug, bowl, tray.
+
+The body frame sits at the centre of the object's extents, z up, so an upright object rests with
+its origin at half its height. Bowls and mugs are truly hollow: a smooth lathe mesh is drawn (group
+2) and convex wall segments collide (group 3). Geoms of the other shapes do both (group 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+import mujoco
+import numpy as np
+
+from perception_tools.geometry import FloatArray
+
+Shape = Literal["box", "cylinder", "sphere", "mug", "bowl", "tray"]
+Split = Literal["train", "held_out"]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
+CONTAINERS: tuple[Shape, ...] = ("bowl", "tray")
+
+VISUAL_GROUP = 2
+COLLISION_GROUP = 3
+
+COLORS: dict[str, tuple[float, float, float]] = {
+    "red": (0.80, 0.07, 0.06),
+    "orange": (0.95, 0.45, 0.04),
+    "yellow": (0.95, 0.82, 0.08),
+    "green": (0.10, 0.55, 0.14),
+    "blue": (0.07, 0.20, 0.75),
+    "purple": (0.42, 0.12, 0.62),
+    "pink": (0.95, 0.45, 0.65),
+    "brown": (0.38, 0.20, 0.09),
+    "white": (0.93, 0.93, 0.91),
+    "gray": (0.47, 0.47, 0.48),
+    "black": (0.05, 0.05, 0.055),
+}
+HELD_OUT_COLORS = ("purple", "pink", "brown")
+TRAIN_COLORS = tuple(c for c in COLORS if c not in HELD_OUT_COLORS)
+
+_WALL_SEGMENTS = 24
+_LATHE_SEGMENTS = 48
+_HANDLE_REACH_M = 0.026
+
+
+@dataclass(frozen=True)
+class ObjectSpec:
+    """One object: everything but where it stands.
+
+    Attributes:
+        name: Body name, unique in the scene.
+        shape: Shape.
+        color: Colour name, a key of `COLORS`.
+        rgb: Drawn colour, the named one with jitter, each in [0, 1].
+        size_m: Extents along body x, y, z [m]; a mug's handle (along +x) is not counted.
+        mass_kg: Mass [kg].
+        friction: Sliding friction coefficient.
+        wall_m: Wall thickness of mug, bowl and tray [m], else 0.
+        base_radius_m: Outer radius at the foot of bowl and mug [m], else 0.
+    """
+
+    name: str
+    shape: Shape
+    color: str
+    rgb: tuple[float, float, float]
+    size_m: tuple[float, float, float]
+    mass_kg: float
+    friction: float = 0.9
+    wall_m: float = 0.0
+    base_radius_m: float = 0.0
+
+    @property
+    def is_container(self) -> bool:
+        """Whether things can be put in it (bowl, tray)."""
+        return self.shape in CONTAINERS
+
+    @property
+    def is_cube(self) -> bool:
+        """Whether it is a box with edges equal within 12 %."""
+        return self.shape == "box" and max(self.size_m) <= 1.12 * min(self.size_m)
+
+    @property
+    def grasp_width_m(self) -> float:
+        """Opening a parallel gripper needs from above [m]: the wall of hollow ones, else the short side."""
+        return self.wall_m if self.wall_m else min(self.size_m[:2])
+
+    def outline(self) -> FloatArray:
+        """Return points about 4 mm apart around its footprint in the body frame [m], (N, 2)."""
+        sx, sy, _ = self.size_m
+        if self.shape in ("box", "tray"):
+            corners = 0.5 * np.array([[sx, sy], [-sx, sy], [-sx, -sy], [sx, -sy], [sx, sy]])
+            sides = [
+                np.linspace(a, b, max(3, int(np.linalg.norm(b - a) / 0.004)), endpoint=False)
+                for a, b in pairwise(corners)
+            ]
+            return np.concatenate(sides)
+        angle = np.linspace(0, 2 * np.pi, max(16, int(np.pi * sx / 0.004)), endpoint=False)
+        points = 0.5 * sx * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        if self.shape == "mug":
+            handle = np.array([[0.5 * sx + _HANDLE_REACH_M, y] for y in (-0.006, 0.0, 0.006)])
+            points = np.concatenate([points, handle])
+        return points
+
+
+def sample_color(rng: np.random.Generator, name: str) -> tuple[float, float, float]:
+    """Jitter a named colour slightly in brightness and channels; it keeps its name.
+
+    Raises:
+        ValueError: Unknown name; lists the valid ones.
+    """
+    if name not in COLORS:
+        raise ValueError(f"unknown colour {name!r}; colours: {', '.join(COLORS)}")
+    rgb = np.array(COLORS[name]) * rng.uniform(0.92, 1.06) + rng.uniform(-0.012, 0.012, 3)
+    r, g, b = np.clip(rgb, 0.01, 0.97)
+    return float(r), float(g), float(b)
+
+
+def sample_object(
+    rng: np.random.Generator,
+    name: str,
+    shape: Shape,
+    color: str,
+    *,
+    split: Split = "train",
+    scale: float = 1.0,
+) -> ObjectSpec:
+    """Draw size, mass, friction and colour jitter of an object.
+
+    Args:
+        rng: Source of randomness.
+        name: Body name.
+        shape: Shape.
+        color: Colour name.
+        split: `held_out` draws proportions that `train` never has (bars, slabs, pucks, other bowls).
+        scale: Factor on all extents.
+
+    Raises:
+        ValueError: Unknown shape or colour; lists the valid ones.
+    """
+    if shape not in SHAPES:
+        raise ValueError(f"unknown shape {shape!r}; shapes: {', '.join(SHAPES)}")
+    size = scale * np.array(_sample_size(rng, shape, split))
+    wall = {"mug": 0.004, "bowl": 0.005, "tray": 0.005}.get(shape, 0.0)
+    base = {"mug": 0.5, "bowl": 0.5 * rng.uniform(0.58, 0.68)}.get(shape, 0.0) * size[0]
+    if wall:
+        mass = {"mug": 0.16, "bowl": 0.18, "tray": 0.30}[shape] * rng.uniform(0.8, 1.2)
+    else:
+        fill = {"box": 1.0, "cylinder": np.pi / 4, "sphere": np.pi / 6}[shape]
+        mass = max(0.015, rng.uniform(450, 900) * fill * float(np.prod(size)))
+    return ObjectSpec(
+        name=name,
+        shape=shape,
+        color=color,
+        rgb=sample_color(rng, color),
+        size_m=(float(size[0]), float(size[1]), float(size[2])),
+        mass_kg=float(mass),
+        friction=float(rng.uniform(0.8, 1.1)),
+        wall_m=wall,
+        base_radius_m=float(base),
+    )
+
+
+def _sample_size(rng: np.random.Generator, shape: Shape, split: Split) -> tuple[float, float, float]:
+    u = rng.uniform
+    if split == "held_out":
+        if shape == "box":
+            bar = (u(0.085, 0.11), u(0.024, 0.03), u(0.024, 0.03))
+            slab = (u(0.055, 0.07), u(0.045, 0.052), u(0.02, 0.026))
+            tower = (u(0.034, 0.04), u(0.034, 0.04), u(0.08, 0.09))
+            return (bar, slab, tower)[rng.integers(3)]
+        d, h = {
+            "cylinder": ((u(0.054, 0.06), u(0.024, 0.03)), (u(0.03, 0.034), u(0.085, 0.095)))[
+                rng.integers(2)
+            ],
+            "sphere": (u(0.056, 0.062), 0.0),
+            "mug": (u(0.076, 0.082), u(0.06, 0.07)),
+            "bowl": (u(0.168, 0.18), u(0.04, 0.046)),
+            "tray": (u(0.205, 0.22), u(0.024, 0.028)),
+        }[shape]
+    else:
+        if shape == "box":
+            edge = u(0.034, 0.052)
+            if u() < 0.5:
+                return edge, edge, edge
+            return edge * u(1.2, 1.6), edge, edge * u(0.75, 1.2)
+        d, h = {
+            "cylinder": (u(0.036, 0.05), u(0.05, 0.08)),
+            "sphere": (u(0.038, 0.052), 0.0),
+            "mug": (u(0.066, 0.074), u(0.08, 0.095)),
+            "bowl": (u(0.135, 0.16), u(0.05, 0.062)),
+            "tray": (u(0.165, 0.195), u(0.017, 0.022)),
+        }[shape]
+    if shape == "sphere":
+        return d, d, d
+    return d, d * u(0.72, 0.9) if shape == "tray" else d, h
+
+
+# ---- bodies -------------------------------------------------------------------------------------
+
+
+def add_object(spec: mujoco.MjSpec, obj: ObjectSpec, position_m: FloatArray, yaw_rad: float) -> Any:
+    """Add an object to a model as a free body.
+
+    Args:
+        spec: Model under construction.
+        obj: The object.
+        position_m: Body origin in world [m], (3,).
+        yaw_rad: Rotation about world z [rad].
+
+    Returns:
+        The `mujoco.MjsBody`.
+    """
+    body = spec.worldbody.add_body(
+        name=obj.name,
+        pos=list(position_m),
+        quat=[np.cos(yaw_rad / 2), 0, 0, np.sin(yaw_rad / 2)],
+    )
+    body.add_freejoint(name=f"{obj.name}_free")
+    spec.add_material(
+        name=f"{obj.name}_material", rgba=[*obj.rgb, 1], specular=0.25, shininess=0.4, reflectance=0
+    )
+    {"box": _box, "cylinder": _cylinder, "sphere": _sphere, "mug": _lathe, "bowl": _lathe, "tray": _tray}[
+        obj.shape
+    ](spec, body, obj)
+    _set_inertia(body, obj)
+    return body
+
+
+def _common(obj: ObjectSpec) -> dict[str, Any]:
+    # condim 6: torsion keeps a pinched object from spinning, rolling friction lets a ball come to rest.
+    return dict(
+        material=f"{obj.name}_material",
+        group=VISUAL_GROUP,
+        condim=6,
+        friction=[obj.friction, 0.01, 0.001],
+        solref=[0.004, 1.0],
+        density=0,
+    )
+
+
+def _box(spec: mujoco.MjSpec, body: Any, obj: ObjectSpec) -> None:
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[s / 2 for s in obj.size_m], **_common(obj))
+
+
+def _cylinder(spec: mujoco.MjSpec, body: Any, obj: ObjectSpec) -> None:
+    size = [obj.size_m[0] / 2, obj.size_m[2] / 2, 0]
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=size, **_common(obj))
+
+
+def _sphere(spec: mujoco.MjSpec, body: Any, obj: ObjectSpec) -> None:
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[obj.size_m[0] / 2, 0, 0], **_common(obj))
+
+
+def _tray(spec: mujoco.MjSpec, body: Any, obj: ObjectSpec) -> None:
+    x, y, z = (s / 2 for s in obj.size_m)
+    t = obj.wall_m / 2
+    parts = [
+        ([0, 0, -z + t], [x, y, t]),
+        ([x - t, 0, t], [t, y, z - t]),
+        ([-x + t, 0, t], [t, y, z - t]),
+        ([0, y - t, t], [x - 2 * t, t, z - t]),
+        ([0, -y + t, t], [x - 2 * t, t, z - t]),
+    ]
+    for pos, size in parts:
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, pos=pos, size=size, **_common(obj))
+
+
+def _lathe(spec: mujoco.MjSpec, body: Any, obj: ObjectSpec) -> None:
+    """Bowl and mug: a conical or cylindrical wall on a floor disc; the mug has a handle along +x."""
+    outer, base, t = obj.size_m[0] / 2, obj.base_radius_m, obj.wall_m
+    h = obj.size_m[2] / 2
+    slope = np.arctan2(outer - base, 2 * h)
+    across = t / np.cos(slope)  # horizontal thickness of the slanted wall
+    floor_radius = base + (outer - base) * t / (2 * h)
+    profile = np.array(
+        [
+            (0, -h),
+            (base, -h),
+            (outer, h - 0.001),
+            (outer - across / 2, h),
+            (outer - across, h - 0.001),
+            (floor_radius - across, -h + t),
+            (0, -h + t),
+        ]
+    )
+    vertices, faces = lathe_mesh(profile)
+    spec.add_mesh(
+        name=f"{obj.name}_mesh",
+        uservert=vertices.ravel(),
+        userface=faces.ravel(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
+    )
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname=f"{obj.name}_mesh",
+        material=f"{obj.name}_material",
+        group=VISUAL_GROUP,
+        contype=0,
+        conaffinity=0,
+        density=0,
+    )
+    collision = {**_common(obj), "group": COLLISION_GROUP}
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=[0, 0, -h + t / 2], size=[base, t / 2, 0], **collision
+    )
+    middle = (base + outer) / 2 - across / 2
+    half_chord = (outer + base) / 2 * np.tan(np.pi / _WALL_SEGMENTS)
+    if obj.shape == "bowl":
+        half_chord = outer * np.tan(np.pi / _WALL_SEGMENTS)
+    for k in range(_WALL_SEGMENTS):
+        a = 2 * np.pi * k / _WALL_SEGMENTS
+        quat = _multiply([np.cos(a / 2), 0, 0, np.sin(a / 2)], [np.cos(slope / 2), 0, np.sin(slope / 2), 0])
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=[middle * np.cos(a), middle * np.sin(a), 0],
+            quat=quat,
+            size=[t / 2, half_chord, h / np.cos(slope) - t / 2 * np.tan(slope)],
+            **collision,
+        )
+    if obj.shape == "mug":
+        _handle(body, obj)
+
+
+def _handle(body: Any, obj: ObjectSpec) -> None:
+    radius, reach, half = obj.size_m[0] / 2 - 0.001, _HANDLE_REACH_M - 0.004, 0.28 * obj.size_m[2]
+    angles = np.linspace(np.pi / 2, -np.pi / 2, 8)
+    points = np.stack([radius + reach * np.cos(angles), np.zeros(8), half * np.sin(angles)], axis=1)
+    for a, b in pairwise(points):
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_CAPSULE, fromto=[*a, *b], size=[0.004, 0, 0], **_common(obj))
+
+
+def _set_inertia(body: Any, obj: ObjectSpec) -> None:
+    """Give the body its mass with the inertia of a solid (or shell-like, for hollow ones) of its extents."""
+    x, y, z = obj.size_m
+    m = obj.mass_kg
+    box = m / 12 * np.array([y * y + z * z, x * x + z * z, x * x + y * y])
+    if obj.shape == "sphere":
+        inertia = np.full(3, 0.4 * m * (x / 2) ** 2)
+    elif obj.shape == "cylinder":
+        side = m * (3 * (x / 2) ** 2 + z * z) / 12
+        inertia = np.array([side, side, m * (x / 2) ** 2 / 2])
+    else:
+        inertia = box * (1.4 if obj.shape in ("mug", "bowl") else 1.0)
+    body.mass = m
+    body.inertia = list(inertia)
+    # Hollow ones have a heavy floor: their centre of mass lies below the middle.
+    low = {"bowl": 0.2, "mug": 0.08, "tray": 0.25}.get(obj.shape, 0.0)
+    body.ipos = [0, 0, -low * z]
+    body.explicitinertial = 1
+
+
+def lathe_mesh(profile_m: FloatArray, segments: int = _LATHE_SEGMENTS) -> tuple[FloatArray, np.ndarray]:
+    """Revolve a profile of (radius, z) points [m] about z into a triangle mesh.
+
+    Returns:
+        Vertices (N, 3) [m] and faces (M, 3), outward for a profile that runs counter-clockwise
+        from the bottom centre.
+    """
+    vertices: list[tuple[float, float, float]] = []
+    rings: list[list[int]] = []
+    for radius, z in profile_m:
+        if radius < 1e-9:
+            rings.append([len(vertices)] * segments)
+            vertices.append((0.0, 0.0, float(z)))
+            continue
+        rings.append(list(range(len(vertices), len(vertices) + segments)))
+        for k in range(segments):
+            a = 2 * np.pi * k / segments
+            vertices.append((float(radius * np.cos(a)), float(radius * np.sin(a)), float(z)))
+    faces = []
+    for low, high in pairwise(rings):
+        for k in range(segments):
+            a, b = low[k], low[(k + 1) % segments]
+            c, d = high[(k + 1) % segments], high[k]
+            faces += [f for f in ((a, b, c), (a, c, d)) if len(set(f)) == 3]
+    return np.array(vertices), np.array(faces, dtype=np.int32)
+
+
+def _multiply(a: list[float], b: list[float]) -> list[float]:
+    out = np.zeros(4)
+    mujoco.mju_mulQuat(out, np.array(a), np.array(b))
+    return list(out)

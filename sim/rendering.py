@@ -1,0 +1,372 @@
+"""Offscreen rendering: the one place that turns OpenGL conventions into the optical frame.
+
+All GL work of a process runs in one thread with one context, because EGL contexts are bound to
+threads. Physics is only locked while its state is copied. EGL is tried first, then OSMesa; the
+environment variable MUJOCO_GL=egl|osmesa|disabled overrides. Without GL everything that needs no
+picture still works, and asking for one raises `RenderingUnavailable`.
+
+`TruthRenderer` adds segmentation. It is for evaluation and tests only: cameras are built on
+`Renderer`, which has none.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_tools.geometry import Intrinsics, Transform
+
+T = TypeVar("T")
+
+# GL cameras look along -z with y up; optical ones along +z with y down.
+_GL_FROM_OPTICAL = np.diag([1.0, -1.0, -1.0])
+_DRAWN_GROUPS = (0, 1, 2)  # collision geoms (3 and up) are not drawn
+
+
+class RenderingUnavailable(RuntimeError):
+    """No OpenGL here; the message names the package to install."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawView:
+    """A noiseless view.
+
+    Attributes:
+        rgb: Colour image, (H, W, 3), uint8.
+        depth_m: Depth along the optical axis [m], (H, W), float32, 0 where nothing is in range.
+        intrinsics: Pinhole intrinsics.
+        T_world_camera: Optical pose of the camera.
+        time_s: Simulation time [s].
+    """
+
+    rgb: NDArray[np.uint8]
+    depth_m: NDArray[np.float32]
+    intrinsics: Intrinsics
+    T_world_camera: Transform
+    time_s: float
+
+
+# ---- the GL thread ------------------------------------------------------------------------------
+
+
+class _RenderThread:
+    """Runs functions one after another in the thread that owns the GL context."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="habilis-render", daemon=True)
+        self._context: Any = None
+        self.backend = ""
+        self.live: set[_GlScene] = set()
+        self._thread.start()
+        atexit.register(self._shutdown)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a function in the GL thread and return its result or raise its error."""
+        if threading.current_thread() is self._thread:
+            return function()
+        future: Future[T] = Future()
+        self._queue.put((function, future))
+        return future.result()
+
+    def post(self, function: Callable[[], Any]) -> None:
+        """Run a function in the GL thread some time later."""
+        self._queue.put((function, Future()))
+
+    def make_current(self) -> None:
+        """Create the context on first use (in the GL thread)."""
+        if self._context is None:
+            self._context, self.backend = _create_context()
+        self._context.make_current()
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            function, future = item
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+            del item, function, future
+
+    def _shutdown(self) -> None:
+        def free_all() -> None:
+            for scene in list(self.live):
+                scene.free()
+            if self._context is not None:
+                self._context.free()
+                self._context = None
+
+        self.post(free_all)
+        self._queue.put(None)
+        self._thread.join(timeout=5.0)
+
+
+def _create_context() -> tuple[Any, str]:
+    wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if wanted in ("disable", "disabled", "off", "false", "0"):
+        raise RenderingUnavailable(
+            f"rendering is switched off by MUJOCO_GL={wanted}; unset it to see pictures"
+        )
+    backends = (wanted,) if wanted in ("egl", "osmesa") else ("egl", "osmesa")
+    reasons = []
+    for backend in backends:
+        try:
+            return _open_backend(backend), backend
+        except Exception as error:
+            reasons.append(f"{backend}: {str(error).strip().splitlines()[0] if str(error) else type(error)}")
+    raise RenderingUnavailable(
+        f"no OpenGL for rendering ({'; '.join(reasons)}). "
+        "Install one: apt-get install libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"
+    )
+
+
+def _open_backend(backend: str) -> Any:
+    # PyOpenGL binds to one platform at import; a failed attempt is unloaded before the next.
+    if os.environ.get("PYOPENGL_PLATFORM", backend) != backend or backend == "osmesa":
+        for name in [n for n in sys.modules if n.split(".")[0] == "OpenGL" or n.startswith("mujoco.egl")]:
+            del sys.modules[name]
+    os.environ["PYOPENGL_PLATFORM"] = backend
+    if backend == "egl":
+        from mujoco.egl import GLContext
+    else:
+        from mujoco.osmesa import GLContext
+    return GLContext(64, 64)
+
+
+_thread: _RenderThread | None = None
+_thread_lock = threading.Lock()
+
+
+def _gl() -> _RenderThread:
+    global _thread
+    with _thread_lock:
+        if _thread is None:
+            _thread = _RenderThread()
+        return _thread
+
+
+def rendering_backend() -> str:
+    """Return the GL backend in use, opening it if need be: "egl" or "osmesa".
+
+    Raises:
+        RenderingUnavailable: Says which package to install.
+    """
+    gl = _gl()
+    gl.call(gl.make_current)
+    return gl.backend
+
+
+class _GlScene:
+    """GL objects of one model; made, used and freed in the GL thread."""
+
+    def __init__(self, gl: _RenderThread, model: mujoco.MjModel) -> None:
+        gl.make_current()
+        self._gl = gl
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+        context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self.context: mujoco.MjrContext | None = context
+        self.scene = mujoco.MjvScene(model, maxgeom=2000)
+        gl.live.add(self)
+
+    def free(self) -> None:
+        """Release GL memory; idempotent."""
+        if self.context is not None:
+            self._gl.make_current()
+            self.context.free()
+            self.context = None
+            self._gl.live.discard(self)
+
+
+# ---- renderers ----------------------------------------------------------------------------------
+
+
+class Renderer:
+    """Renders colour and metric depth of one model from its named cameras.
+
+    Args:
+        model: The model.
+        data: Live state; read under `lock` only.
+        lock: The physics lock.
+        width: Image width [px].
+        height: Image height [px].
+        max_depth_m: Depth beyond this reads 0 [m].
+
+    Raises:
+        ValueError: If the size exceeds the model's offscreen buffer; says how to enlarge it.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        data: mujoco.MjData,
+        lock: Any,
+        *,
+        width: int = 640,
+        height: int = 480,
+        max_depth_m: float = 4.0,
+    ) -> None:
+        """See the class."""
+        limit = (model.vis.global_.offwidth, model.vis.global_.offheight)
+        if width > limit[0] or height > limit[1]:
+            raise ValueError(
+                f"image {width}x{height} exceeds the offscreen buffer {limit[0]}x{limit[1]}; "
+                "set spec.visual.global_.offwidth/offheight"
+            )
+        self._model, self._data, self._physics_lock = model, data, lock
+        self._copy = mujoco.MjData(model)
+        self._copy_lock = threading.Lock()
+        self.width, self.height, self.max_depth_m = width, height, max_depth_m
+        self._option = mujoco.MjvOption()
+        for group in range(6):
+            self._option.geomgroup[group] = group in _DRAWN_GROUPS
+            self._option.sitegroup[group] = 0
+        self._gl_scene: _GlScene | None = None
+        self._free: Callable[[], Any] = lambda: None
+        self._closed = False
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the model's cameras."""
+        return tuple(self._model.camera(k).name for k in range(self._model.ncam))
+
+    def view(self, camera: str, *, with_depth: bool = True) -> RawView:
+        """Render one camera now.
+
+        Args:
+            camera: Camera name.
+            with_depth: If False, `depth_m` is all zero and costs nothing (videos).
+
+        Raises:
+            ValueError: Unknown camera; lists the valid ones.
+            RenderingUnavailable: No GL; says which package to install.
+        """
+        camera_id = self._camera_id(camera)
+        with self._copy_lock:
+            time_s = self._snapshot()
+            rgb, depth_m = _gl().call(lambda: self._draw(camera_id, with_depth))
+            T_world_camera = self._pose(camera, camera_id)
+        fovy_rad = float(np.deg2rad(self._model.cam_fovy[camera_id]))
+        intrinsics = Intrinsics.from_fovy(fovy_rad, self.width, self.height)
+        return RawView(rgb, depth_m, intrinsics, T_world_camera, time_s)
+
+    def close(self) -> None:
+        """Release GL memory; idempotent."""
+        self._closed = True
+        self._free()
+
+    def _camera_id(self, camera: str) -> int:
+        if self._closed:
+            raise RuntimeError("renderer is closed")
+        if camera not in self.camera_names:
+            raise ValueError(f"no camera {camera!r}; cameras: {', '.join(self.camera_names) or 'none'}")
+        return self._model.camera(camera).id
+
+    def _snapshot(self) -> float:
+        with self._physics_lock:
+            self._copy.qpos[:] = self._data.qpos
+            self._copy.mocap_pos[:] = self._data.mocap_pos
+            self._copy.mocap_quat[:] = self._data.mocap_quat
+            time_s = float(self._data.time)
+        mujoco.mj_kinematics(self._model, self._copy)
+        mujoco.mj_comPos(self._model, self._copy)
+        mujoco.mj_camlight(self._model, self._copy)
+        return time_s
+
+    def _pose(self, camera: str, camera_id: int) -> Transform:
+        rotation = self._copy.cam_xmat[camera_id].reshape(3, 3) @ _GL_FROM_OPTICAL
+        return Transform.from_parts(
+            self._copy.cam_xpos[camera_id], rotation, parent="world", child=f"camera:{camera}"
+        )
+
+    def _open(self) -> _GlScene:
+        gl = _gl()
+        if self._gl_scene is None:
+            self._gl_scene = _GlScene(gl, self._model)
+            self._free = weakref.finalize(self, gl.post, self._gl_scene.free)
+            self._free.atexit = False
+        gl.make_current()
+        return self._gl_scene
+
+    def _update(self, gl_scene: _GlScene, camera_id: int) -> mujoco.MjrRect:
+        view = mujoco.MjvCamera()
+        view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        view.fixedcamid = camera_id
+        mujoco.mjv_updateScene(
+            self._model, self._copy, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, gl_scene.scene
+        )
+        return mujoco.MjrRect(0, 0, self.width, self.height)
+
+    def _draw(self, camera_id: int, with_depth: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        gl_scene = self._open()
+        rect = self._update(gl_scene, camera_id)
+        rgb = np.empty((self.height, self.width, 3), np.uint8)
+        mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+        mujoco.mjr_readPixels(rgb, None, rect, gl_scene.context)
+        if not with_depth:
+            return rgb[::-1].copy(), np.zeros((self.height, self.width), np.float32)
+        window = np.empty((self.height, self.width), np.float32)
+        with _flat_colors(gl_scene.scene):
+            mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+            mujoco.mjr_readPixels(None, window, rect, gl_scene.context)
+        return rgb[::-1].copy(), self._metric(window[::-1])
+
+    def _metric(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Undo the reversed-z projection: window depth 1 at the near plane, 0 at the far one."""
+        extent = self._model.stat.extent
+        near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
+        depth_m = near * far / (near + window.astype(np.float64) * (far - near))
+        depth_m[(window <= 0) | (depth_m > self.max_depth_m)] = 0
+        return depth_m.astype(np.float32)
+
+
+class TruthRenderer(Renderer):
+    """A renderer that also knows what every pixel shows; held by the judge's side only."""
+
+    def segmentation(self, camera: str) -> NDArray[np.int32]:
+        """Return the body id at every pixel, (H, W); -1 where nothing is drawn."""
+        camera_id = self._camera_id(camera)
+        with self._copy_lock:
+            self._snapshot()
+            return _gl().call(lambda: self._draw_ids(camera_id))
+
+    def _draw_ids(self, camera_id: int) -> NDArray[np.int32]:
+        gl_scene = self._open()
+        rect = self._update(gl_scene, camera_id)
+        pixels = np.empty((self.height, self.width, 3), np.uint8)
+        with _flat_colors(gl_scene.scene):
+            mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+            mujoco.mjr_readPixels(pixels, None, rect, gl_scene.context)
+        ids = pixels[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
+        body_of = np.full(gl_scene.scene.ngeom + 1, -1, np.int32)
+        for geom in gl_scene.scene.geoms[: gl_scene.scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                body_of[geom.segid + 1] = self._model.geom_bodyid[geom.objid]
+        return body_of[ids]
+
+
+class _flat_colors:  # noqa: N801 (a context manager)
+    """Draw ids instead of shaded colours: exact, fast, without antialiasing."""
+
+    def __init__(self, scene: mujoco.MjvScene) -> None:
+        self._scene = scene
+
+    def __enter__(self) -> None:
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+
+    def __exit__(self, *_: object) -> None:
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
