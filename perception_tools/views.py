@@ -1,0 +1,206 @@
+"""What lies behind a name: the image, its depth, the camera's pose and the robot's own pixels.
+
+A depth or mask artifact names the image it is registered to as its first parent. `view_of` goes
+from any of the three names to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_tools.artifacts import Artifact
+from perception_tools.camera import RgbdFrame
+from perception_tools.geometry import BoolArray, FloatArray, Intrinsics, Transform
+from perception_tools.tool import BadArguments, ToolContext
+
+ROBOT_LABEL = "robot"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One picture with everything that is registered to its pixels.
+
+    Attributes:
+        image: Artifact of the picture.
+        depth: Artifact of the depth, None if there is none.
+        robot: Pixels of the robot's own body and of what it held, bool (H, W), at capture time.
+    """
+
+    image: Artifact
+    depth: Artifact | None
+    robot: BoolArray
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """Pixels, (H, W, 3)."""
+        return self.image.data
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Intrinsics of the pixels.
+
+        Raises:
+            BadArguments: The picture has none.
+        """
+        if self.image.intrinsics is None:
+            raise BadArguments(f"{self.image.name!r} has no camera intrinsics; use a captured image")
+        return self.image.intrinsics
+
+    @property
+    def T_world_camera(self) -> Transform:
+        """Optical pose of the camera.
+
+        Raises:
+            BadArguments: The picture has none.
+        """
+        if self.image.T_world_camera is None:
+            raise BadArguments(f"{self.image.name!r} has no camera pose; use a captured image")
+        return self.image.T_world_camera
+
+    @property
+    def depth_m(self) -> NDArray[np.float32]:
+        """Depth [m], (H, W), 0 where invalid.
+
+        Raises:
+            BadArguments: The picture has no depth.
+        """
+        if self.depth is None:
+            raise BadArguments(f"{self.image.name!r} has no depth; use an image from a depth camera")
+        return self.depth.data
+
+    def points_world(self) -> FloatArray:
+        """Lift every pixel to world [m], (H, W, 3); NaN where invalid or on the robot.
+
+        Raises:
+            BadArguments: No depth, intrinsics or pose.
+        """
+        depth_m = self.depth_m
+        points = self.T_world_camera @ self.intrinsics.deproject_image(depth_m)
+        points[(depth_m <= 0) | self.robot] = np.nan
+        return points
+
+
+def put_view(
+    ctx: ToolContext,
+    rgb: NDArray[np.uint8],
+    depth_m: NDArray[np.float32] | None,
+    robot: BoolArray | None = None,
+    **fields_: Any,
+) -> View:
+    """Store a picture and what is registered to it; `fields_` as in `Artifact`, for all of them."""
+    image = ctx.put("image", rgb, **fields_)
+    fields_["parents"] = (image.name, *fields_.get("parents", ()))
+    depth = None if depth_m is None else ctx.put("depth", depth_m, **fields_)
+    if robot is not None and robot.any():
+        ctx.put("mask", robot, **{**fields_, "label": ROBOT_LABEL})
+    return View(image, depth, _or_empty(robot, rgb))
+
+
+def view_of(ctx: ToolContext, name: str) -> View:
+    """Return the view that an image, depth or mask belongs to.
+
+    Raises:
+        ArtifactError: Unknown name.
+        BadArguments: It does not belong to a picture.
+    """
+    artifact = ctx.workspace.get(name)
+    while artifact.kind != "image":
+        if artifact.kind not in ("depth", "mask") or not artifact.parents:
+            raise BadArguments(f"{name!r} does not belong to an image; use a captured image, depth or mask")
+        artifact = ctx.workspace.get(artifact.parents[0])
+    image = artifact
+    depth = next((a for a in ctx.workspace.all("depth") if a.parents[:1] == (image.name,)), None)
+    robot = next(
+        (
+            a.data
+            for a in ctx.workspace.all("mask")
+            if a.parents[:1] == (image.name,) and a.label == ROBOT_LABEL
+        ),
+        None,
+    )
+    return View(image, depth, _or_empty(robot, image.data))
+
+
+def put_frame(ctx: ToolContext, frame: RgbdFrame) -> View:
+    """Store a camera's frame, with the robot's own pixels told by the self filter, if there is one."""
+    return put_view(
+        ctx,
+        frame.rgb,
+        frame.depth_m,
+        robot_pixels(ctx, frame),
+        frame=frame.T_world_camera.child,
+        stamp_s=frame.stamp_s,
+        intrinsics=frame.intrinsics,
+        T_world_camera=frame.T_world_camera,
+    )
+
+
+def robot_pixels(ctx: ToolContext, frame: RgbdFrame, stride: int = 3) -> BoolArray | None:
+    """Return which pixels, (H, W), show the robot at this moment; None if that is unknown.
+
+    Only every `stride`-th pixel is tested; its neighbours follow it.
+    """
+    if ctx.is_robot is None or frame.depth_m is None:
+        return None
+    points = frame.points_world()[::stride, ::stride]
+    valid = np.isfinite(points[..., 0])
+    coarse = np.zeros(valid.shape, dtype=np.uint8)
+    coarse[valid] = ctx.is_robot(points[valid])
+    height, width = frame.depth_m.shape
+    fine = cv2.resize(coarse, None, fx=stride, fy=stride, interpolation=cv2.INTER_NEAREST)
+    return fine[:height, :width].astype(bool)
+
+
+def masked_points(ctx: ToolContext, mask: str, *, erode_px: int = 1) -> FloatArray:
+    """Return the points of a mask in world [m], (N, 3), without the mixed pixels on its outline.
+
+    Args:
+        ctx: Context.
+        mask: Name of the mask.
+        erode_px: Width of the outline that is left out [px]; small masks keep all pixels.
+
+    Raises:
+        BadArguments: Not a mask of a picture with depth.
+    """
+    pixels = ctx.workspace.get(mask, "mask").data
+    view = view_of(ctx, mask)
+    if pixels.shape != view.depth_m.shape:
+        raise BadArguments(f"{mask!r} is {pixels.shape}, its image is {view.depth_m.shape}")
+    core = cv2.erode(pixels.astype(np.uint8), np.ones((2 * erode_px + 1,) * 2, np.uint8)).astype(bool)
+    points = view.points_world()[core if core.sum() > 0.4 * pixels.sum() else pixels]
+    return points[np.isfinite(points[:, 0])]
+
+
+ConfigT = TypeVar("ConfigT")
+
+
+def settings_of(ctx: ToolContext, name: str, config: type[ConfigT]) -> ConfigT:
+    """Return the settings of a tool: an instance of its dataclass, or a mapping of its fields.
+
+    Raises:
+        ValueError: Unknown field; lists the valid ones.
+    """
+    value = ctx.settings.get(name)
+    if value is None:
+        return config()
+    if isinstance(value, config):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"settings[{name!r}] must be {config.__name__} or a mapping, got {type(value).__name__}"
+        )
+    valid = [f.name for f in fields(config)]  # pyright: ignore[reportArgumentType]
+    unknown = [key for key in value if key not in valid]
+    if unknown:
+        raise ValueError(f"settings[{name!r}]: unknown {unknown[0]!r}; fields: {', '.join(valid)}")
+    return config(**value)
+
+
+def _or_empty(robot: BoolArray | None, rgb: NDArray[np.uint8]) -> BoolArray:
+    return np.zeros(rgb.shape[:2], dtype=bool) if robot is None else robot
