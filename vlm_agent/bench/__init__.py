@@ -1,0 +1,1 @@
+"""Benchmarks: seeded episodes run in worker processes, judged by the world, reported with intervals."""
