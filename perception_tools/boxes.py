@@ -87,6 +87,16 @@ class Box3D:
         outside = np.abs(self.to_local(points)[..., :2]) - self.size_m[:2] / 2
         return np.linalg.norm(np.maximum(outside, 0), axis=-1) + np.minimum(outside.max(axis=-1), 0)
 
+    def footprint_gap_m(self, other: Box3D) -> float:
+        """Return the horizontal distance between two footprints [m], < 0 if they overlap (to about 1 mm)."""
+        corners = self.corners()[:4]
+        steps = np.linspace(0, 1, 65)[:, None, None]
+        outline = corners + steps * (np.roll(corners, -1, axis=0) - corners)
+        gap = float(other.footprint_distance_m(outline).min())
+        if gap > 0 and self.footprint_distance_m(other.center_m) < 0:
+            return float(self.footprint_distance_m(other.corners()[:4]).min())
+        return gap
+
     def half_extent_along(self, direction: ArrayLike) -> float:
         """Return how far the box reaches from its centre along a direction (3,) or (2,) of world [m]."""
         vector = np.zeros(3)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from perception_tools.artifacts import Artifact
@@ -111,3 +112,10 @@ class ToolOutput(Generic[ValueT]):
 
     value: ValueT
     images: Sequence[Artifact] = ()
+
+
+def rounded(values: Any, digits: int = 4) -> Any:
+    """Return numbers, or an array as nested lists, rounded for models to read; -0 becomes 0."""
+    if np.ndim(values) == 0:
+        return round(float(values), digits) + 0.0
+    return (np.round(np.asarray(values, dtype=np.float64), digits) + 0.0).tolist()

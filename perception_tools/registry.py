@@ -1,0 +1,52 @@
+"""Which perception tools there are. Nothing is imported before a tool is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from perception_tools.tool import Tool
+
+TOOLS: Mapping[str, str] = MappingProxyType(
+    {
+        "capture": "perception_tools.capture:capture",
+        "crop": "perception_tools.crop:crop",
+        "zoom": "perception_tools.crop:zoom",
+        "detect": "perception_tools.detect:detect",
+        "segment": "perception_tools.segment:segment",
+        "point": "perception_tools.point:point",
+        "depth_at": "perception_tools.depth_at:depth_at",
+        "point_cloud": "perception_tools.point_cloud:point_cloud",
+        "bbox_3d": "perception_tools.bbox_3d:bbox_3d",
+        "relation": "perception_tools.relation:relation",
+        "free_space": "perception_tools.free_space:free_space",
+        "grasp": "perception_tools.grasp:grasp",
+        "draw": "perception_tools.draw:draw",
+    }
+)
+
+
+def load_tools(names: Iterable[str] | None = None) -> dict[str, Tool[Any]]:
+    """Import tools by name, all of them if `names` is None; in the order asked for.
+
+    Raises:
+        ValueError: Unknown name; suggests the nearest and lists the valid ones.
+    """
+    return {name: load_tool(name) for name in (TOOLS if names is None else names)}
+
+
+def load_tool(name: str) -> Tool[Any]:
+    """Import one tool.
+
+    Raises:
+        ValueError: Unknown name; suggests the nearest and lists the valid ones.
+    """
+    if name not in TOOLS:
+        near = difflib.get_close_matches(name, TOOLS, n=1)
+        hint = f", did you mean {near[0]!r}" if near else ""
+        raise ValueError(f"no tool {name!r}{hint}; tools: {', '.join(TOOLS)}")
+    module, attribute = TOOLS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
