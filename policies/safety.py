@@ -1,0 +1,447 @@
+"""Safety: one pure filter between everything that acts and every robot.
+
+`SafetyFilter` sees each setpoint before a driver does. It keeps position, velocity, acceleration
+and the workspace by construction: a setpoint is passed on only if the robot, braking as hard as
+its acceleration limit allows, would still come to rest within the limits. `SafeRobot`
+(`policies/safe_robot.py`) wraps a driver with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.interpolate import CubicHermiteSpline
+
+from perception_tools.geometry import FloatArray, Transform
+from policies.robot import (
+    GripperCommand,
+    JointCommand,
+    JointLimits,
+    JointTrajectory,
+    RobotState,
+    check_command,
+)
+
+Forward = Callable[[FloatArray], Transform]
+LowestPoint = Callable[[FloatArray], float]
+
+_EPS = 1e-9
+_TRAJECTORY_TOLERANCE = 1e-3  # relative; what exceeds by less is clamped tick by tick
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    """What the filter allows.
+
+    Attributes:
+        velocity_scale: Fraction of the robot's velocity limits, in (0, 1].
+        acceleration_scale: Fraction of the robot's acceleration limits, in (0, 1].
+        control_period_s: Time between setpoints [s].
+        workspace_min_m: Lower corner of the box for the ee frame's origin in world [m].
+        workspace_max_m: Upper corner of it.
+        lowest_point_z_m: No point of the moving robot goes below this height in world [m]
+            (the table's top, less what position control may press into it).
+        max_external_force_n: External force at the end effector that ends a motion [N].
+        max_gripper_force_n: Largest clamping force [N].
+        contact_ticks: Consecutive readings above the force limit that count as contact.
+        contact_grace_s: A motion that starts in contact may take this long to get out of it [s].
+        tracking_error_rad: Largest joint error between setpoint and measurement [rad] or [m].
+        start_tolerance_rad: Largest joint error between a trajectory's start and the measured
+            position [rad] or [m].
+        goal_tolerance_rad: Joint error within which a goal counts as reached [rad] or [m].
+        rest_velocity_rad_s: Joint speed below which the robot counts as at rest [rad/s] or [m/s].
+        settle_s: Longest wait for the robot to settle at the goal [s].
+        max_state_age_s: Older readings are stale [s].
+    """
+
+    velocity_scale: float = 1.0
+    acceleration_scale: float = 1.0
+    control_period_s: float = 0.01
+    workspace_min_m: tuple[float, float, float] = (-0.30, -0.75, -0.005)
+    workspace_max_m: tuple[float, float, float] = (0.90, 0.75, 1.25)
+    lowest_point_z_m: float = -0.005
+    max_external_force_n: float = 40.0
+    max_gripper_force_n: float = 70.0
+    contact_ticks: int = 2
+    contact_grace_s: float = 0.3
+    tracking_error_rad: float = 0.15
+    start_tolerance_rad: float = 0.05
+    goal_tolerance_rad: float = 0.01
+    rest_velocity_rad_s: float = 0.02
+    settle_s: float = 1.0
+    max_state_age_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        """Refuse values that would switch a check off."""
+        for name in ("velocity_scale", "acceleration_scale"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"SafetyConfig.{name} must be in (0, 1], got {getattr(self, name)}")
+        positive = [
+            n for n in self.__dataclass_fields__ if not n.startswith(("workspace", "lowest", "contact_grace"))
+        ]
+        for name in positive:
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(
+                    f"SafetyConfig.{name} must be positive and finite, got {getattr(self, name)}"
+                )
+        if not (np.asarray(self.workspace_min_m) < np.asarray(self.workspace_max_m)).all():
+            raise ValueError("SafetyConfig.workspace_min_m must be below workspace_max_m")
+        if not np.isfinite([self.lowest_point_z_m, self.contact_grace_s]).all() or self.contact_grace_s < 0:
+            raise ValueError("SafetyConfig: lowest_point_z_m and contact_grace_s must be finite, grace >= 0")
+
+
+class ViolationKind(StrEnum):
+    """What a command would have violated, had it been passed on."""
+
+    INVALID = "invalid"  # unknown name, wrong shape, not finite
+    POSITION = "position"
+    VELOCITY = "velocity"
+    ACCELERATION = "acceleration"
+    WORKSPACE = "workspace"
+    GRIPPER = "gripper"
+    START = "start"  # a trajectory that does not start where the robot is
+    CONTACT = "contact"  # external force above the limit
+    TRACKING = "tracking"  # the robot does not follow its setpoints
+    STALE = "stale"  # the sensed state is old or not finite
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One violation that the filter prevented, with one line of detail."""
+
+    kind: ViolationKind
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Setpoint:
+    """What was last sent, arrays (num_joints,) in the order of the limits.
+
+    Attributes:
+        joint_pos: Positions [rad] or [m].
+        joint_vel: Speed of the setpoint itself [rad/s] or [m/s].
+        gripper: Last gripper target, None before the first.
+    """
+
+    joint_pos: FloatArray
+    joint_vel: FloatArray
+    gripper: GripperCommand | None = None
+
+    @classmethod
+    def at_rest(cls, joint_pos: FloatArray) -> Setpoint:
+        """Return a setpoint that does not move."""
+        return cls(np.array(joint_pos, dtype=np.float64), np.zeros(len(joint_pos)))
+
+
+@dataclass(frozen=True, eq=False)
+class FilterResult:
+    """What may be sent instead of what was asked.
+
+    Attributes:
+        command: Safe command: every joint, and the gripper where it was commanded.
+        setpoint: State for the next call.
+        violations: What was prevented, empty if the command passed unchanged.
+    """
+
+    command: JointCommand
+    setpoint: Setpoint
+    violations: tuple[Violation, ...] = ()
+
+
+class SafetyFilter:
+    """The pure filter: equal arguments give equal results, nothing is kept between calls.
+
+    Args:
+        limits: The robot's limits; the config's scales are applied to them.
+        config: What is allowed.
+        gripper_width_m: Smallest and largest opening [m], None without a gripper.
+        forward: ``T_world_ee`` from joint positions (num_joints,); without it the workspace box
+            is not checked.
+        lowest_point: Height in world [m] of the lowest point of the moving robot, from joint
+            positions; without it only the ee frame is checked.
+    """
+
+    def __init__(
+        self,
+        limits: JointLimits,
+        config: SafetyConfig | None = None,
+        *,
+        gripper_width_m: tuple[float, float] | None = None,
+        forward: Forward | None = None,
+        lowest_point: LowestPoint | None = None,
+    ) -> None:
+        self.config = config or SafetyConfig()
+        if not (limits.acceleration > 0).all():
+            raise ValueError("SafetyFilter needs positive acceleration limits for every joint")
+        self.limits = replace(
+            limits,
+            velocity=limits.velocity * self.config.velocity_scale,
+            acceleration=limits.acceleration * self.config.acceleration_scale,
+        )
+        self.gripper_width_m = gripper_width_m
+        self._forward = forward
+        self._lowest_point = lowest_point
+
+    # ---- one setpoint -------------------------------------------------------------------------
+
+    def filter(self, command: JointCommand, state: RobotState, last: Setpoint, dt_s: float) -> FilterResult:
+        """Return the safe command nearest to the one asked for.
+
+        The setpoint approaches the target under the limits, brakes in time to come to rest on it,
+        and never passes it. Joints not named come to rest. While the robot does not follow, or
+        presses on something, the setpoint yields to the measured position instead.
+
+        Args:
+            command: What is asked for.
+            state: Newest sensed state.
+            last: What was last sent.
+            dt_s: Time since then, the control period [s].
+
+        Raises:
+            ValueError: Unknown joint, wrong shape, not finite; nothing may be sent.
+        """
+        check_command(command, self.limits.joint_names)
+        target = self._full_target(command, last, dt_s)
+        violations = list(self.check_state(state, last))
+        if violations:
+            is_known = np.isfinite(state.joint_pos).all()
+            target = state.joint_pos if is_known else self.rest_position(last, dt_s)
+        setpoint, more = self.limit(target, last, dt_s)
+        gripper, gripper_violations = self.clamp_gripper(command.gripper)
+        setpoint = replace(setpoint, gripper=gripper or last.gripper)
+        safe = JointCommand(self.limits.joint_names, setpoint.joint_pos, gripper)
+        return FilterResult(safe, setpoint, (*violations, *more, *gripper_violations))
+
+    def limit(
+        self,
+        target: FloatArray,
+        last: Setpoint,
+        dt_s: float,
+        *,
+        feedforward: FloatArray | None = None,
+    ) -> tuple[Setpoint, tuple[Violation, ...]]:
+        """Move the setpoint one step towards a target, under all motion limits.
+
+        Args:
+            target: Positions [rad] or [m], (num_joints,).
+            last: What was last sent.
+            dt_s: Time step [s].
+            feedforward: Velocity of a moving target [rad/s] or [m/s], (num_joints,); None if it
+                rests. A target that moves within the limits is then followed without lag.
+        """
+        names, accel = self.limits.joint_names, self.limits.acceleration
+        clipped = np.clip(target, self.limits.lower, self.limits.upper)
+        violations = _by_joint(ViolationKind.POSITION, np.abs(clipped - target) > _EPS, names, target)
+        wanted = (clipped - last.joint_pos) / dt_s
+        moving = np.zeros(len(names)) if feedforward is None else feedforward
+        velocity = moving + _approach_speed(clipped - last.joint_pos - moving * dt_s, accel, dt_s)
+        velocity = np.clip(velocity, -self.limits.velocity, self.limits.velocity)
+        too_fast = np.abs(wanted) > self.limits.velocity * (1 + _TRAJECTORY_TOLERANCE)
+        violations += _by_joint(ViolationKind.VELOCITY, too_fast, names, wanted)
+        low, high = self._stoppable(last.joint_pos, dt_s)
+        step = accel * dt_s
+        velocity = np.clip(np.clip(velocity, low, high), last.joint_vel - step, last.joint_vel + step)
+        too_steep = np.abs(wanted - last.joint_vel) > step * (1 + _TRAJECTORY_TOLERANCE)
+        violations += _by_joint(ViolationKind.ACCELERATION, too_steep & ~too_fast, names, wanted)
+        setpoint = self._advance(last, velocity, dt_s)
+        reason = self._leaves_workspace(setpoint, last, dt_s)
+        if reason:
+            violations += (Violation(ViolationKind.WORKSPACE, reason),)
+            braked = np.sign(last.joint_vel) * np.maximum(np.abs(last.joint_vel) - step, 0.0)
+            setpoint = self._advance(last, braked, dt_s)
+        return setpoint, violations
+
+    def check_state(self, state: RobotState, last: Setpoint) -> tuple[Violation, ...]:
+        """Return why the sensed state forbids going on: not finite, not following, contact."""
+        if not np.isfinite(state.joint_pos).all():
+            return (Violation(ViolationKind.STALE, "sensed joint positions are not finite"),)
+        error = np.abs(state.joint_pos - last.joint_pos)
+        if (error > self.config.tracking_error_rad).any():
+            worst = int(np.argmax(error))
+            name = self.limits.joint_names[worst]
+            return (Violation(ViolationKind.TRACKING, f"{name} is {error[worst]:.3f} off its setpoint"),)
+        if state.external_force_n > self.config.max_external_force_n:
+            limit = self.config.max_external_force_n
+            message = f"external force {state.external_force_n:.1f} N, limit {limit:.1f} N"
+            return (Violation(ViolationKind.CONTACT, message),)
+        return ()
+
+    def rest_position(self, last: Setpoint, dt_s: float) -> FloatArray:
+        """Return where the setpoint would come to rest if it braked from now on, (num_joints,)."""
+        accel, speed = self.limits.acceleration, np.abs(last.joint_vel)
+        steps = np.floor(speed / (accel * dt_s) + _EPS)
+        distance = (speed * steps - accel * dt_s * steps * (steps + 1) / 2) * dt_s
+        return last.joint_pos + np.sign(last.joint_vel) * distance
+
+    def clamp_gripper(
+        self, command: GripperCommand | None
+    ) -> tuple[GripperCommand | None, tuple[Violation, ...]]:
+        """Clamp opening and force; None if nothing was asked for, or there is no gripper."""
+        if command is None:
+            return None, ()
+        if self.gripper_width_m is None:
+            return None, (Violation(ViolationKind.GRIPPER, "the robot has no gripper"),)
+        width_m = float(np.clip(command.width_m, *self.gripper_width_m))
+        force_n = float(np.clip(command.force_n, 0.0, self.config.max_gripper_force_n))
+        clamped = GripperCommand(width_m, force_n)
+        if max(abs(width_m - command.width_m), abs(force_n - command.force_n)) <= _EPS:
+            return clamped, ()
+        message = (
+            f"asked {command.width_m:.4g} m, {command.force_n:.4g} N; sent {width_m:.4g} m, {force_n:.4g} N"
+        )
+        return clamped, (Violation(ViolationKind.GRIPPER, message),)
+
+    # ---- a whole trajectory -------------------------------------------------------------------
+
+    def check_trajectory(
+        self, trajectory: JointTrajectory, state: RobotState, last: Setpoint
+    ) -> tuple[Violation, ...]:
+        """Return why a trajectory must be refused whole; empty if it may be executed.
+
+        It is judged by the setpoints that would be sent: limits on positions, velocities and
+        accelerations, rest at both ends, a start at the measured position, the workspace.
+
+        Args:
+            trajectory: Any subset of the joints; the others stay.
+            state: Newest sensed state.
+            last: What was last sent.
+        """
+        names = self.limits.joint_names
+        unknown = [n for n in trajectory.joint_names if n not in names]
+        if unknown or len(set(trajectory.joint_names)) != len(trajectory.joint_names):
+            what = f"unknown joint {unknown[0]!r}" if unknown else "duplicate joint names"
+            return (Violation(ViolationKind.INVALID, f"{what}; joints: {', '.join(names)}"),)
+        stale = tuple(v for v in self.check_state(state, last) if v.kind is ViolationKind.STALE)
+        if stale:
+            return stale
+        columns = [names.index(n) for n in trajectory.joint_names]
+        limits = _select(self.limits, columns)
+        ticks = tick_positions(trajectory, self.config.control_period_s)
+        violations = self._check_start(ticks[0], state.joint_pos[columns], limits.joint_names)
+        violations += _check_motion(ticks, trajectory, limits, self.config.control_period_s)
+        full = np.tile(last.joint_pos, (len(ticks), 1))
+        full[:, columns] = ticks
+        return violations + self._check_workspace(full)
+
+    def _check_start(
+        self, start: FloatArray, measured: FloatArray, names: tuple[str, ...]
+    ) -> tuple[Violation, ...]:
+        far = np.abs(start - measured) > self.config.start_tolerance_rad
+        return _by_joint(ViolationKind.START, far, names, start - measured)
+
+    def _check_workspace(self, joint_pos: FloatArray) -> tuple[Violation, ...]:
+        deepest = self._outside_m(joint_pos[0])[0]
+        for k, row in enumerate(joint_pos):
+            depth_m, reason = self._outside_m(row)
+            if depth_m > deepest + _EPS and depth_m > 0:
+                return (Violation(ViolationKind.WORKSPACE, f"{reason} at sample {k} of {len(joint_pos)}"),)
+            deepest = min(deepest, depth_m)
+        return ()
+
+    # ---- parts --------------------------------------------------------------------------------
+
+    def _full_target(self, command: JointCommand, last: Setpoint, dt_s: float) -> FloatArray:
+        target = self.rest_position(last, dt_s)
+        if command.joint_pos is not None:
+            target[[self.limits.joint_names.index(n) for n in command.joint_names]] = command.joint_pos
+        return target
+
+    def _stoppable(self, joint_pos: FloatArray, dt_s: float) -> tuple[FloatArray, FloatArray]:
+        """Return the lowest and highest velocity from which braking ends within the position limits."""
+        accel = self.limits.acceleration
+        room = np.maximum([joint_pos - self.limits.lower, self.limits.upper - joint_pos], 0.0)
+        low, high = _braking_speed(room, accel, dt_s)
+        return -low, high
+
+    def _advance(self, last: Setpoint, velocity: FloatArray, dt_s: float) -> Setpoint:
+        joint_pos = last.joint_pos + velocity * dt_s
+        inside = (last.joint_pos >= self.limits.lower) & (last.joint_pos <= self.limits.upper)
+        clipped = np.clip(joint_pos, self.limits.lower, self.limits.upper)  # rounding only
+        return Setpoint(np.where(inside, clipped, joint_pos), velocity, last.gripper)
+
+    def _leaves_workspace(self, setpoint: Setpoint, last: Setpoint, dt_s: float) -> str:
+        if self._forward is None and self._lowest_point is None:
+            return ""
+        if not setpoint.joint_vel.any():
+            return ""
+        allowed = max(self._outside_m(last.joint_pos)[0], 0.0) + _EPS
+        for joint_pos in (setpoint.joint_pos, self.rest_position(setpoint, dt_s)):
+            depth_m, reason = self._outside_m(joint_pos)
+            if depth_m > allowed:
+                return reason
+        return ""
+
+    def _outside_m(self, joint_pos: FloatArray) -> tuple[float, str]:
+        """Return how far a pose is outside the workspace [m] (<= 0: inside), and where."""
+        worst, reason = -np.inf, ""
+        if self._forward is not None:
+            position = self._forward(joint_pos).position_m
+            excess = np.stack(
+                [self.config.workspace_min_m - position, position - self.config.workspace_max_m]
+            )
+            axis = int(np.argmax(excess.max(axis=0)))
+            worst = float(excess.max())
+            reason = f"ee {'xyz'[axis]} = {position[axis]:.3f} m leaves the workspace"
+        if self._lowest_point is not None:
+            lowest = self._lowest_point(joint_pos)
+            if self.config.lowest_point_z_m - lowest > worst:
+                worst = self.config.lowest_point_z_m - lowest
+                reason = f"lowest point at z = {lowest:.3f} m, allowed {self.config.lowest_point_z_m:.3f} m"
+        return worst, reason
+
+
+def tick_positions(trajectory: JointTrajectory, period_s: float) -> FloatArray:
+    """Return the setpoints that streaming a trajectory sends, (num_ticks, num_joints)."""
+    spline = CubicHermiteSpline(trajectory.times_s, trajectory.joint_pos, trajectory.joint_vel)
+    count = int(np.ceil(trajectory.duration_s / period_s - 1e-6))
+    return spline(np.minimum(np.arange(count + 1) * period_s, trajectory.duration_s))
+
+
+def _check_motion(
+    ticks: FloatArray, trajectory: JointTrajectory, limits: JointLimits, dt_s: float
+) -> tuple[Violation, ...]:
+    slack = 1 + _TRAJECTORY_TOLERANCE
+    violations: tuple[Violation, ...] = ()
+    outside = (ticks < limits.lower - 1e-6) | (ticks > limits.upper + 1e-6)
+    worst = ticks[np.argmax(outside, axis=0), np.arange(ticks.shape[1])]
+    violations += _by_joint(ViolationKind.POSITION, outside.any(axis=0), limits.joint_names, worst)
+    at_rest = np.zeros((1, ticks.shape[1]))
+    tick_vel = np.concatenate([at_rest, np.diff(ticks, axis=0) / dt_s, at_rest])
+    speed = np.abs(np.concatenate([tick_vel, trajectory.joint_vel])).max(axis=0)
+    violations += _by_joint(
+        ViolationKind.VELOCITY, speed > limits.velocity * slack, limits.joint_names, speed
+    )
+    accel = np.abs(np.diff(tick_vel, axis=0) / dt_s).max(axis=0)
+    too_steep = accel > limits.acceleration * slack
+    return violations + _by_joint(ViolationKind.ACCELERATION, too_steep, limits.joint_names, accel)
+
+
+def _braking_speed(distance: FloatArray, accel: FloatArray, dt_s: float) -> FloatArray:
+    """Largest speed for one step that leaves room to brake: v dt + v^2 / (2 a) = distance."""
+    return np.sqrt((accel * dt_s) ** 2 + 2 * accel * distance) - accel * dt_s
+
+
+def _approach_speed(error: FloatArray, accel: FloatArray, dt_s: float) -> FloatArray:
+    """Velocity towards a target that comes to rest on it, and takes one last step within reach."""
+    distance = np.abs(error)
+    in_reach = distance <= accel * dt_s**2
+    speed = np.where(in_reach, distance / dt_s, _braking_speed(distance, accel, dt_s))
+    return np.sign(error) * np.minimum(speed, distance / dt_s)
+
+
+def _by_joint(
+    kind: ViolationKind, is_bad: ArrayLike, names: tuple[str, ...], values: FloatArray
+) -> tuple[Violation, ...]:
+    return tuple(Violation(kind, f"{names[k]}: {values[k]:.4g}") for k in np.flatnonzero(np.asarray(is_bad)))
+
+
+def _select(limits: JointLimits, columns: list[int]) -> JointLimits:
+    fields = ("lower", "upper", "velocity", "acceleration", "jerk", "effort")
+    return JointLimits(
+        tuple(limits.joint_names[k] for k in columns),
+        **{name: getattr(limits, name)[columns] for name in fields},
+    )

@@ -1,0 +1,300 @@
+"""Streaming of setpoints through the safety filter: single steps, and whole trajectories.
+
+Private to `SafeRobot`: everything here holds the bare driver.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+
+from perception_tools.geometry import FloatArray
+from policies.robot import (
+    GripperCommand,
+    JointCommand,
+    JointTrajectory,
+    MotionOutcome,
+    MotionResult,
+    Robot,
+    RobotState,
+)
+from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
+
+_BRAKE_RATES = 33  # path speeds tried per tick while braking along a trajectory
+_YIELD_S = 0.2  # time to let go of the pressing force after contact [s]
+_LOG_LENGTH = 1000
+
+
+class Stream:
+    """The one place that sends: keeps the last setpoint, filters the next, counts violations."""
+
+    def __init__(self, driver: Robot, safety_filter: SafetyFilter) -> None:
+        self.driver = driver
+        self.filter = safety_filter
+        self.config = safety_filter.config
+        self.names = safety_filter.limits.joint_names
+        self.lock = threading.RLock()
+        self.counts: Counter[ViolationKind] = Counter()
+        self.log: deque[tuple[float, Violation]] = deque(maxlen=_LOG_LENGTH)
+        self.tick_s = -np.inf
+        self._setpoint: Setpoint | None = None
+
+    def forget(self) -> None:
+        """Anchor at the measured position before the next setpoint."""
+        with self.lock:
+            self._setpoint = None
+
+    def setpoint(self) -> Setpoint:
+        """Return the last setpoint: the measured pose at first; at rest if nobody streamed on.
+
+        Raises:
+            ValueError: The first sensed position is not finite.
+        """
+        with self.lock:
+            if self._setpoint is None:
+                joint_pos = self.driver.state().joint_pos
+                if not np.isfinite(joint_pos).all():
+                    raise ValueError("sensed joint positions are not finite; nothing is sent")
+                self._setpoint = Setpoint.at_rest(joint_pos)
+            elif self.driver.clock() - self.tick_s > 2.5 * self.config.control_period_s:
+                self._setpoint = replace(self._setpoint, joint_vel=np.zeros(len(self.names)))
+            return self._setpoint
+
+    def is_due(self) -> bool:
+        """Whether a control period has passed since the last step."""
+        return self.driver.clock() - self.tick_s > self.config.control_period_s - 1e-6
+
+    def wait(self) -> None:
+        """Sleep on the robot's clock until the next step is due."""
+        left_s = self.tick_s + self.config.control_period_s - self.driver.clock()
+        if left_s > 0:
+            self.driver.sleep(left_s)
+
+    def approach(self, target: FloatArray) -> tuple[JointCommand, tuple[Violation, ...]]:
+        """Send one guarded step towards a resting target; return it and what was prevented."""
+        with self.lock:
+            state, last = self.driver.state(), self.setpoint()
+            if self.is_stale(state):
+                violations: tuple[Violation, ...] = (Violation(ViolationKind.STALE, "sensed state is stale"),)
+                return self.step(self.filter.rest_position(last, self.config.control_period_s)), violations
+            result = self.filter.filter(
+                JointCommand(self.names, target), state, last, self.config.control_period_s
+            )
+            return self._send(result.setpoint), result.violations
+
+    def step(self, target: FloatArray, feedforward: FloatArray | None = None) -> JointCommand:
+        """Send one step towards a target under all motion limits, without the guards on the state."""
+        with self.lock:
+            setpoint, violations = self.filter.limit(
+                target, self.setpoint(), self.config.control_period_s, feedforward=feedforward
+            )
+            if feedforward is not None:  # a checked trajectory: nothing should be left to prevent
+                self.count(violations)
+            return self._send(setpoint)
+
+    def send_gripper(self, command: GripperCommand) -> GripperCommand | None:
+        """Send a clamped gripper target; return what was sent."""
+        safe, violations = self.filter.clamp_gripper(command)
+        self.count(violations)
+        if safe is None:
+            return None
+        return self.driver.send(JointCommand(gripper=safe)).gripper
+
+    def is_stale(self, state: RobotState) -> bool:
+        """Whether a reading is older than the config allows."""
+        return not (self.driver.clock() - state.stamp_s <= self.config.max_state_age_s)
+
+    def count(self, violations: Iterable[Violation]) -> None:
+        """Count and log prevented violations."""
+        with self.lock:
+            for violation in violations:
+                self.counts[violation.kind] += 1
+                self.log.append((self.driver.clock(), violation))
+
+    def _send(self, setpoint: Setpoint) -> JointCommand:
+        sent = self.driver.send(JointCommand(self.names, setpoint.joint_pos))
+        self._setpoint, self.tick_s = setpoint, self.driver.clock()
+        return sent
+
+
+class Motion:
+    """One execution of a trajectory: check it whole, stream it, watch it, sense the outcome.
+
+    Args:
+        stream: Where the setpoints go.
+        trajectory: Timed positions of any subset of the joints.
+        cancel: Set it to come to rest early.
+        max_force_n: External force that ends this motion [N].
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        trajectory: JointTrajectory,
+        cancel: threading.Event,
+        max_force_n: float,
+    ) -> None:
+        self._stream = stream
+        self._config = stream.config
+        self._dt_s = stream.config.control_period_s
+        self._trajectory = trajectory
+        self._cancel = cancel
+        self._max_force_n = max_force_n
+        self._start_s = stream.driver.clock()
+        self._start_force_n = float("nan")
+        self._peak_force_n = float("nan")
+        self._ticks_in_contact = 0
+
+    def run(self) -> MotionResult:
+        """Execute, blocking on the robot's clock.
+
+        Raises:
+            RobotStopped: Stop was called meanwhile.
+        """
+        if self._stream.driver.is_stopped:
+            return MotionResult(MotionOutcome.STOPPED, "a stop is latched; call reset_stop()")
+        state, last = self._stream.driver.state(), self._stream.setpoint()
+        violations = self._stream.filter.check_trajectory(self._trajectory, state, last)
+        if self._stream.is_stale(state):
+            violations = (Violation(ViolationKind.STALE, "sensed state is stale"), *violations)
+        if violations:
+            self._stream.count(violations)
+            message = "; ".join(f"{v.kind}: {v.message}" for v in violations[:3])
+            return MotionResult(MotionOutcome.REFUSED, message)
+        self._start_force_n = state.external_force_n
+        self._columns = [self._stream.names.index(n) for n in self._trajectory.joint_names]
+        self._others = last.joint_pos
+        t = self._trajectory
+        self._path = CubicHermiteSpline(t.times_s, t.joint_pos, t.joint_vel)
+        return self._follow()
+
+    # ---- along the path -----------------------------------------------------------------------
+
+    def _follow(self) -> MotionResult:
+        s, end = 0.0, self._trajectory.duration_s
+        velocity = np.zeros(len(self._columns))
+        while s < end:
+            if trouble := self._trouble():
+                return self._halt(*trouble)
+            if self._cancel.is_set():
+                return self._brake_along(s, velocity)
+            velocity = self._step_to(s, min(s + self._dt_s, end))
+            s = min(s + self._dt_s, end)
+            self._stream.wait()
+        return self._settle()
+
+    def _step_to(self, s: float, next_s: float) -> FloatArray:
+        """Send the setpoint of a path time [s], coming from another; return its velocity."""
+        here, there = self._path([s, next_s])
+        velocity = (there - here) / self._dt_s
+        target, feedforward = self._others.copy(), np.zeros(len(self._others))
+        target[self._columns], feedforward[self._columns] = there, velocity
+        self._stream.step(target, feedforward)
+        return velocity
+
+    def _brake_along(self, s: float, velocity: FloatArray) -> MotionResult:
+        """Come to rest on the planned path as fast as the acceleration limits allow."""
+        step = self._stream.filter.limits.acceleration[self._columns] * self._dt_s
+        rate, end = 1.0, self._trajectory.duration_s
+        while rate > 0 and s < end:
+            if trouble := self._trouble():
+                return self._halt(*trouble)
+            rates = np.linspace(0.0, rate, _BRAKE_RATES)
+            next_s = np.minimum(s + rates * self._dt_s, end)
+            change = (self._path(next_s) - self._path(s)) / self._dt_s - velocity
+            is_allowed = (np.abs(change) <= step * (1 + 1e-6)).all(axis=1)
+            k = int(np.argmax(is_allowed)) if is_allowed.any() else _BRAKE_RATES - 1
+            velocity = self._step_to(s, float(next_s[k]))
+            s, rate = float(next_s[k]), float(rates[k])
+            self._stream.wait()
+        self._hold(self._is_at_rest)
+        return self._result(MotionOutcome.CANCELLED, f"cancelled after {s:.2f} of {end:.2f} s of motion")
+
+    def _settle(self) -> MotionResult:
+        goal = self._trajectory.joint_pos[-1]
+        tolerance = self._config.goal_tolerance_rad
+
+        def is_there(state: RobotState) -> bool:
+            error = np.abs(state.joint_pos[self._columns] - goal).max()
+            return bool(error <= tolerance) and self._is_at_rest(state)
+
+        if trouble := self._hold(is_there):
+            return self._halt(*trouble)
+        result = self._result(MotionOutcome.REACHED, "")
+        if result.final_error <= tolerance:
+            return result
+        message = f"settled {result.final_error:.4f} from the goal, tolerance {tolerance:.4f}"
+        return replace(result, outcome=MotionOutcome.TRACKING, message=message)
+
+    def _hold(self, is_done: Callable[[RobotState], bool]) -> tuple[MotionOutcome, str] | None:
+        """Hold the end of the path until `is_done`, the settling time is over, or there is trouble."""
+        until_s = self._stream.driver.clock() + self._config.settle_s
+        target = self._stream.setpoint().joint_pos
+        while self._stream.driver.clock() < until_s:
+            if trouble := self._trouble():
+                return trouble
+            if is_done(self._stream.driver.state()):
+                return None
+            self._stream.step(target)
+            self._stream.wait()
+        return None
+
+    # ---- trouble ------------------------------------------------------------------------------
+
+    def _trouble(self) -> tuple[MotionOutcome, str] | None:
+        """Read the state; return why the motion must end, if it must."""
+        if self._stream.driver.is_stopped:
+            return MotionOutcome.STOPPED, "stop was called"
+        state = self._stream.driver.state()
+        if self._stream.is_stale(state) or not np.isfinite(state.joint_pos).all():
+            self._stream.count([Violation(ViolationKind.STALE, "sensed state is stale or not finite")])
+            return MotionOutcome.TRACKING, "sensed state is stale or not finite"
+        error = np.abs(state.joint_pos - self._stream.setpoint().joint_pos)
+        if error.max() > self._config.tracking_error_rad:
+            message = f"{self._stream.names[int(np.argmax(error))]} is {error.max():.3f} off its setpoint"
+            self._stream.count([Violation(ViolationKind.TRACKING, message)])
+            return MotionOutcome.TRACKING, message
+        return self._contact(state.external_force_n)
+
+    def _contact(self, force_n: float) -> tuple[MotionOutcome, str] | None:
+        self._peak_force_n = float(np.fmax(self._peak_force_n, force_n))
+        limit_n = self._max_force_n
+        if self._stream.driver.clock() - self._start_s < self._config.contact_grace_s:
+            limit_n = float(np.fmax(limit_n, 1.2 * self._start_force_n))
+        self._ticks_in_contact = self._ticks_in_contact + 1 if force_n > limit_n else 0
+        if self._ticks_in_contact < self._config.contact_ticks:
+            return None
+        message = f"external force {force_n:.1f} N, limit {limit_n:.1f} N"
+        if limit_n >= self._config.max_external_force_n:  # a lower, asked-for guard is no violation
+            self._stream.count([Violation(ViolationKind.CONTACT, message)])
+        return MotionOutcome.CONTACT, message
+
+    def _halt(self, outcome: MotionOutcome, message: str) -> MotionResult:
+        """Brake every joint at once, then let go of the pressing force by yielding to the measured pose."""
+        if outcome is MotionOutcome.STOPPED:
+            return self._result(outcome, message)
+        until_s = self._stream.driver.clock() + _YIELD_S
+        while self._stream.driver.clock() < until_s or self._stream.setpoint().joint_vel.any():
+            state, last = self._stream.driver.state(), self._stream.setpoint()
+            is_known = np.isfinite(state.joint_pos).all() and not self._stream.is_stale(state)
+            brake = self._stream.filter.rest_position(last, self._dt_s)
+            is_yielding = is_known and self._stream.driver.clock() < until_s
+            self._stream.step(state.joint_pos if is_yielding else brake)
+            self._stream.wait()
+        return self._result(outcome, message)
+
+    # ---- outcome ------------------------------------------------------------------------------
+
+    def _is_at_rest(self, state: RobotState) -> bool:
+        return bool((np.abs(state.joint_vel) <= self._config.rest_velocity_rad_s).all())
+
+    def _result(self, outcome: MotionOutcome, message: str) -> MotionResult:
+        state = self._stream.driver.state()
+        error = np.abs(state.joint_pos[self._columns] - self._trajectory.joint_pos[-1])
+        seconds = self._stream.driver.clock() - self._start_s
+        return MotionResult(outcome, message, float(error.max()), self._peak_force_n, seconds)
