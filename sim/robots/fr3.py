@@ -21,6 +21,7 @@ the largest reflected inertia), with joint torques limited to 87 and 12 N m.
 Frames: world = base, z up. `ee` is the grasp centre: z approach, y finger opening; the finger ends
 are `FINGERTIP_BEYOND_EE_M` further along z.
 """
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -31,12 +32,13 @@ import mujoco
 import numpy as np
 
 from policies.robot import JointLimits
+from sim.robots.model import EE_SITE, WRIST_CAMERA, GripperModel, RobotModel
+
+__all__ = ["EE_SITE", "FR3", "HOME", "LIMITS", "WRIST_CAMERA", "fr3_spec", "set_physics_options"]
 
 ARM_JOINTS: Final = tuple(f"fr3_joint{i}" for i in range(1, 8))
 FINGER_JOINTS: Final = ("fr3_finger_joint1", "fr3_finger_joint2")
 GRIPPER_ACTUATOR: Final = "fr3_gripper"
-EE_SITE: Final = "ee"
-WRIST_CAMERA: Final = "wrist"
 
 # Craig's DH rows (a [m], d [m], alpha [rad]) of joints 1-7; the flange follows at d = 0.107.
 DH_PARAMETERS: Final = (
@@ -97,3 +99,20 @@ def set_physics_options(spec: mujoco.MjSpec, timestep_s: float = 0.002) -> None:
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10.0
     spec.option.jacobian = mujoco.mjtJacobian.mjJAC_DENSE
+
+
+FR3: Final = RobotModel(
+    name="fr3",
+    make_spec=fr3_spec,
+    base_body="fr3_link0",
+    limits=LIMITS,
+    home=HOME,
+    gripper=GripperModel(
+        joint_names=FINGER_JOINTS,
+        actuator=GRIPPER_ACTUATOR,
+        finger_bodies=("left_finger", "right_finger"),
+        width_m=GRIPPER_WIDTH_M,
+        max_force_n=GRIPPER_MAX_FORCE_N,
+        speed_m_s=GRIPPER_SPEED_M_S,
+    ),
+)
