@@ -92,8 +92,10 @@ class KinematicRobot:
         check_command(command, self.limits.joint_names)
         if self.is_stopped:
             raise RobotStopped("stopped")
-        for name, value in zip(command.joint_names, command.joint_pos if command.joint_names else (), strict=True):
-            self._setpoint[self.limits.joint_names.index(name)] = value
+        if command.joint_pos is not None:
+            self._setpoint[[self.limits.joint_names.index(n) for n in command.joint_names]] = (
+                command.joint_pos
+            )
         if command.gripper is not None:
             self._gripper = command.gripper
         self.sent.append((self.clock(), command))

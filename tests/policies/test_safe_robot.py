@@ -29,8 +29,8 @@ GOAL = np.array([0.6, -0.3, 0.3])
 
 
 def wrap(driver, config=CONFIG, forward=planar_forward) -> SafeRobot:
-    safety_filter = SafetyFilter(driver.limits, config, gripper_width_m=driver.gripper_width_m, forward=forward)
-    return SafeRobot(driver, safety_filter)
+    width_m = driver.gripper_width_m
+    return SafeRobot(driver, SafetyFilter(driver.limits, config, gripper_width_m=width_m, forward=forward))
 
 
 def cubic(goal=GOAL, duration_s=2.0, start=START) -> JointTrajectory:
@@ -60,7 +60,10 @@ pauses = st.sampled_from([0.0, 0.003, 0.01, 0.05, 0.3])
 
 
 @settings(max_examples=120, deadline=None)
-@given(script=st.lists(st.tuples(commands, pauses), min_size=1, max_size=25), lag_s=st.sampled_from([0.0, 0.05]))
+@given(
+    script=st.lists(st.tuples(commands, pauses), min_size=1, max_size=25),
+    lag_s=st.sampled_from([0.0, 0.05]),
+)
 def test_whatever_is_sent_the_driver_sees_only_safe_setpoints(script, lag_s):
     driver = KinematicRobot(lag_s=lag_s)
     robot = wrap(driver)
@@ -124,6 +127,19 @@ def test_slow_sender_loses_no_speed():
     np.testing.assert_allclose(robot.state().joint_pos[0], 1.5, atol=0.02)
 
 
+def test_sender_that_falls_silent_starts_again_from_rest():
+    driver = KinematicRobot()
+    robot = wrap(driver)
+    for _ in range(10):
+        robot.send(JointCommand(("a",), np.array([1.5])))
+        driver.sleep(0.01)  # on the driver's clock: nobody streams on
+    driver.sleep(1.0)
+    robot.send(JointCommand(("a",), np.array([1.5])))
+    _, rows = driver.setpoints()
+    assert rows[-2, 0] - rows[-3, 0] > 0.005  # was moving
+    assert 0 < rows[-1, 0] - rows[-2, 0] <= 0.001 + 1e-12  # one step at 10 rad/s^2 from rest
+
+
 def test_malformed_command_raises_counts_and_sends_nothing():
     driver = KinematicRobot()
     robot = wrap(driver)
@@ -176,7 +192,7 @@ def test_execute_follows_exactly_and_senses_the_goal():
     result = robot.execute(cubic(), threading.Event())
     assert result.reached and result.final_error <= 1e-9 and math.isnan(result.peak_force_n)
     assert result.seconds == pytest.approx(2.0, abs=0.05)
-    times_s, rows = driver.setpoints()
+    _, rows = driver.setpoints()
     expected = np.array([cubic().at(0.01 * (k + 1)) for k in range(200)])
     np.testing.assert_allclose(rows[:200], expected, atol=1e-9)
     assert robot.violations == {}

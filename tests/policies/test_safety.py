@@ -46,6 +46,16 @@ def test_any_sequence_of_targets_stays_within_limits(start, targets):
 
 
 @settings(max_examples=100, deadline=None)
+@given(start=inside, steps=st.lists(st.tuples(inside, anything), min_size=1, max_size=40))
+def test_any_feedforward_stays_within_limits(start, steps):
+    safety_filter, last, rows = SafetyFilter(LIMITS, CONFIG), Setpoint.at_rest(np.asarray(start)), []
+    for target, feedforward in [step for step in steps for _ in range(10)]:
+        last, _ = safety_filter.limit(np.asarray(target), last, DT, feedforward=np.asarray(feedforward))
+        rows.append(last.joint_pos)
+    assert_within_limits(np.arange(len(rows)) * DT, np.array(rows), start, LIMITS, DT)
+
+
+@settings(max_examples=100, deadline=None)
 @given(start=inside, targets=st.lists(inside, min_size=1, max_size=30), scale=st.floats(0.1, 1.0))
 def test_scales_tighten_the_limits(start, targets, scale):
     safety_filter = SafetyFilter(LIMITS, replace(CONFIG, velocity_scale=scale, acceleration_scale=scale))
@@ -68,9 +78,8 @@ def test_resting_target_is_reached_without_passing_it(start, target):
 @given(start=inside, targets=st.lists(inside, min_size=1, max_size=40))
 def test_workspace_holds_at_every_setpoint_and_where_it_would_stop(start, targets):
     floor_m = 0.45
-    safety_filter = SafetyFilter(
-        LIMITS, replace(CONFIG, lowest_point_z_m=floor_m), lowest_point=lambda q: planar_forward(q).position_m[2]
-    )
+    config = replace(CONFIG, lowest_point_z_m=floor_m)
+    safety_filter = SafetyFilter(LIMITS, config, lowest_point=lambda q: planar_forward(q).position_m[2])
     depth_m = max(0.0, floor_m - planar_forward(start).position_m[2])
     last = Setpoint.at_rest(np.asarray(start))
     for target in [t for t in targets for _ in range(8)]:
@@ -83,9 +92,7 @@ def test_workspace_holds_at_every_setpoint_and_where_it_would_stop(start, target
 
 
 def test_setpoint_that_leaves_the_workspace_is_refused_and_the_last_is_held():
-    safety_filter = SafetyFilter(
-        LIMITS, replace(CONFIG, workspace_max_m=(1, 1, 0.6)), forward=planar_forward
-    )
+    safety_filter = SafetyFilter(LIMITS, replace(CONFIG, workspace_max_m=(1, 1, 0.6)), forward=planar_forward)
     last = Setpoint.at_rest(np.zeros(3))
     for _ in range(300):
         command = JointCommand(("a",), np.array([0.5]))
@@ -97,9 +104,7 @@ def test_setpoint_that_leaves_the_workspace_is_refused_and_the_last_is_held():
 
 
 def test_outside_the_workspace_only_the_way_back_is_open():
-    safety_filter = SafetyFilter(
-        LIMITS, replace(CONFIG, workspace_max_m=(1, 1, 0.6)), forward=planar_forward
-    )
+    safety_filter = SafetyFilter(LIMITS, replace(CONFIG, workspace_max_m=(1, 1, 0.6)), forward=planar_forward)
     start = np.array([0.5, 0.0, 0.1])  # z = 0.5 + 0.7 sin(0.5) = 0.836 m
     outwards, _ = run(safety_filter, [[0.6, 0, 0.1]] * 50, start)
     np.testing.assert_array_equal(outwards[-1], start)
