@@ -166,9 +166,10 @@ def _shift(depth_m: NDArray[np.float32], lateral_px: float, rng: np.random.Gener
         cv2.resize(rng.standard_normal((h // 4, w // 4), dtype=np.float32), (w, h)) * lateral_px
         for _ in range(2)
     ]
-    return cv2.remap(
+    moved = cv2.remap(
         depth_m, u + fields[0], v + fields[1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(moved, dtype=np.float32)
 
 
 def _edges(depth_m: NDArray[np.float32], step: float) -> NDArray[np.bool_]:

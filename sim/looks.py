@@ -1,4 +1,5 @@
 """How a scene looks: table top, floor, background and lights, drawn from a seed."""
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

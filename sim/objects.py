@@ -4,6 +4,7 @@ The body frame sits at the centre of the object's extents, z up, so an upright o
 its origin at half its height. Bowls and mugs are truly hollow: a smooth lathe mesh is drawn (group
 2) and convex wall segments collide (group 3). Geoms of the other shapes do both (group 2).
 """
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ picture still works, and asking for one raises `RenderingUnavailable`.
 `TruthRenderer` adds segmentation. It is for evaluation and tests only: cameras are built on
 `Renderer`, which has none.
 """
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

@@ -4,12 +4,13 @@ World frame: the arm's base frame, z up, x forward, y to the robot's left; the t
 The layout (what stands where, how it looks) is drawn first and is plain data; `TabletopScene` builds
 the MuJoCo model from it.
 """
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -18,6 +19,7 @@ from perception_tools.geometry import FloatArray
 from sim.looks import SceneLook, add_look, sample_look
 from sim.objects import ObjectSpec, add_object
 from sim.robots.fr3 import set_physics_options
+from sim.robots.model import RobotModel
 
 TABLE_X = (-0.25, 1.05)
 TABLE_Y = (-0.65, 0.65)
@@ -71,7 +73,6 @@ class SceneLayout:
     camera_eye_m: tuple[float, float, float] = (1.35, 0.0, 0.85)
     camera_target_m: tuple[float, float, float] = (0.5, 0.0, 0.05)
     camera_fovy_deg: float = 42.0
-    meta: Mapping[str, object] = field(default_factory=dict)
 
 
 def gap_between(a: PlacedObject, b: PlacedObject) -> float:
@@ -147,6 +148,13 @@ def sample_layout(
     )
 
 
+def viewer_axes(layout: SceneLayout) -> tuple[FloatArray, FloatArray]:
+    """Return the horizontal unit vectors to the right of and away from the scene camera, (2,) each."""
+    away = np.subtract(layout.camera_target_m, layout.camera_eye_m)[:2]
+    away = away / np.linalg.norm(away)
+    return np.array([away[1], -away[0]]), away
+
+
 # ---- the model ----------------------------------------------------------------------------------
 
 
@@ -161,31 +169,28 @@ class TabletopScene:
     """
 
     def __init__(
-        self,
-        layout: SceneLayout,
-        config: SceneConfig | None = None,
-        arm: mujoco.MjSpec | None = None,
-        home: Mapping[str, float] | None = None,
+        self, layout: SceneLayout, config: SceneConfig | None = None, robot: RobotModel | None = None
     ) -> None:
         """Build the model.
 
         Args:
             layout: What stands where and how it looks.
             config: Physics and image settings.
-            arm: Fresh robot model with its base at the origin (`sim.robots.fr3.fr3_spec()`); it is
-                added to and compiled. None for no robot.
-            home: Posture of the arm by joint name [rad] or [m], held while the objects settle.
+            robot: Robot whose base is put at the origin, in its rest posture; None for no robot.
         """
         self.layout = layout
         self.config = config or SceneConfig()
-        self.model = build_spec(layout, self.config, arm).compile()
+        self.model = build_spec(layout, self.config, robot.make_spec() if robot else None).compile()
         self.data = mujoco.MjData(self.model)
         self.lock = threading.RLock()
-        for joint, value in (home or {}).items():
-            self.data.qpos[self.model.joint(joint).qposadr[0]] = value
+        if robot is not None:
+            self._hold_still(robot)
         mujoco.mj_forward(self.model, self.data)
-        for k in range(self.model.nu):  # position servos hold where they are
-            self.data.ctrl[k] = self.data.actuator_length[k]
+
+    @property
+    def viewer_axes(self) -> tuple[FloatArray, FloatArray]:
+        """Horizontal unit vectors of the scene camera in world: to its right, and away from it; (2,) each."""
+        return viewer_axes(self.layout)
 
     @property
     def objects(self) -> tuple[ObjectSpec, ...]:
@@ -229,6 +234,15 @@ class TabletopScene:
             if all(self.object_speed(o.name) < still_m_s for o in self.objects):
                 return True
         return False
+
+    def _hold_still(self, robot: RobotModel) -> None:
+        posture = dict(zip(robot.limits.joint_names, robot.home, strict=True))
+        if robot.gripper:
+            posture |= dict.fromkeys(robot.gripper.joint_names, robot.gripper.width_m[1] / 2)
+        for joint, value in posture.items():
+            self.data.qpos[self.model.joint(joint).qposadr[0]] = value
+        mujoco.mj_forward(self.model, self.data)
+        self.data.ctrl[:] = self.data.actuator_length  # position servos hold where they are
 
     def _addresses(self, name: str) -> tuple[int, int]:
         names = [o.name for o in self.objects]

@@ -1,0 +1,91 @@
+"""Instructions in words: draws sentences from `phrases.yaml` for the tasks of the tabletop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from sim.objects import ObjectSpec
+
+PhraseSplit = Literal["dev", "test"]
+_PLAIN_SHARE = 0.55  # how often the plain word is said rather than a synonym
+
+
+@dataclass(frozen=True)
+class Noun:
+    """What is said of an object: a shape word and, maybe, its colour.
+
+    Attributes:
+        shape: A shape, `cube`, or `object` for any.
+        color: Colour name, or None where it is left out.
+    """
+
+    shape: str
+    color: str | None = None
+
+    def fits(self, obj: ObjectSpec) -> bool:
+        """Whether a listener could mean this object (a cube is a box, too)."""
+        shape = "box" if self.shape == "cube" else self.shape
+        return self.color in (None, obj.color) and shape in ("object", obj.shape)
+
+
+@cache
+def _vocabulary() -> dict[str, Any]:
+    text = Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+class Phrases:
+    """Draws words and sentences of one split.
+
+    Args:
+        rng: Source of randomness.
+        split: `dev` or `test` sentences and synonyms; plain words belong to both.
+    """
+
+    def __init__(self, rng: np.random.Generator, split: PhraseSplit) -> None:
+        """See the class."""
+        self._rng, self._split = rng, split
+
+    def word(self, kind: Literal["colors", "shapes", "sizes"], name: str, avoid: tuple[str, ...] = ()) -> str:
+        """Say a colour, shape or size; `avoid` are words that would mislead in this scene."""
+        entry = _vocabulary()[kind][name]
+        synonyms = [w for w in entry[self._split] if w not in avoid]
+        if not synonyms or self._rng.random() < _PLAIN_SHARE:
+            return entry["plain"]
+        return self._pick(synonyms)
+
+    def noun(self, noun: Noun, avoid: tuple[str, ...] = ()) -> str:
+        """Say a noun phrase without article, e.g. "crimson block"."""
+        shape = self.word("shapes", noun.shape, avoid)
+        return f"{self.word('colors', noun.color)} {shape}" if noun.color else shape
+
+    def relation(self, name: str) -> str:
+        """Say a spatial relation, e.g. "to the left of"."""
+        return self._pick(_vocabulary()["relations"][name][self._split])
+
+    def target(self, form: str, **slots: str) -> str:
+        """Say a noun phrase with article that singles an object out, e.g. "the leftmost block"."""
+        return self._fill(_vocabulary()["targets"][form], slots)
+
+    def sentence(self, kind: str, **slots: str) -> str:
+        """Say an instruction; `kind` is a key of `sentences`."""
+        text = self._fill(_vocabulary()["sentences"][kind], slots)
+        return text[0].upper() + text[1:] if self._rng.random() < 0.3 else text
+
+    def _fill(self, templates: list[dict[str, str]], slots: dict[str, str]) -> str:
+        texts = [t["text"] for t in templates if t["split"] == self._split]
+        return self._pick(texts).format(**slots)
+
+    def _pick(self, choices: list[str]) -> str:
+        return choices[int(self._rng.integers(len(choices)))]
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a noun phrase of the vocabulary."""
+    return noun + ("es" if noun.endswith(("x", "sh", "s")) else "s")

@@ -1,0 +1,239 @@
+"""`TabletopWorld`: seeded pick-and-place episodes on a table, implementing the `World` contract."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from policies.world import Episode, Judgement
+from sim.camera import SimCamera, SimCameraConfig
+from sim.phrases import PhraseSplit
+from sim.rendering import Renderer, TruthRenderer
+from sim.robot import SimRobot, SimRobotConfig
+from sim.robots.fr3 import FR3
+from sim.robots.model import WRIST_CAMERA, RobotModel
+from sim.scene import PlacementError, SceneConfig, TabletopScene
+from sim.tabletop_goals import Goal
+from sim.tabletop_judge import Judge
+from sim.tabletop_rows import Question, Truth, ask
+from sim.tabletop_tasks import FAMILIES, Task, draw_task
+from sim.visibility import visible_fractions
+
+BENCHMARK_FAMILIES = tuple(f for f in FAMILIES if f != "mixed")
+QUESTION_FAMILY = "question"
+TEST_SEEDS_FROM = 7_000_000
+_ATTEMPTS = 60
+_SHIFT_M = 0.008  # objects that move farther than this while settling were not stable
+
+
+@dataclass(frozen=True)
+class TabletopConfig:
+    """Settings of the tabletop.
+
+    Attributes:
+        families: Families that seeds are spread over: seed s is of ``families[s % len(families)]``
+            unless `reset` is told one. `mixed` (a red block, a bowl and more, for instructions that
+            the user brings) and `question` can be asked for besides.
+        scene: How scenes are drawn.
+        camera: Settings of both cameras.
+        robot: Settings of the robot's driver.
+        min_visible: Fraction of every object that the scene camera must see at the start.
+    """
+
+    families: tuple[str, ...] = BENCHMARK_FAMILIES
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    camera: SimCameraConfig = field(default_factory=SimCameraConfig)
+    robot: SimRobotConfig = field(default_factory=SimRobotConfig)
+    min_visible: float = 0.6
+
+    def __post_init__(self) -> None:
+        """Refuse families that do not exist."""
+        unknown = [f for f in self.families if f not in FAMILIES]
+        if unknown or not self.families:
+            raise ValueError(
+                f"unknown family {unknown[0]!r}; families: {', '.join(FAMILIES)}"
+                if unknown
+                else "families must not be empty"
+            )
+
+
+class TabletopWorld:
+    """A table with objects, an arm, a scene camera and a wrist camera.
+
+    Args:
+        config: Settings.
+        robot: The robot at the table.
+    """
+
+    def __init__(self, config: TabletopConfig | None = None, robot: RobotModel = FR3) -> None:
+        """See the class."""
+        self.config = config or TabletopConfig()
+        self._robot_model = robot
+        self._scene: TabletopScene | None = None
+        self._judge: Judge | None = None
+        self._robot: SimRobot | None = None
+        self._renderer: Renderer | None = None
+        self._truth: TruthRenderer | None = None
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names that `reset` accepts."""
+        return (*FAMILIES, QUESTION_FAMILY)
+
+    @property
+    def scene(self) -> TabletopScene:
+        """The scene of the present episode, with its true state."""
+        if self._scene is None:
+            raise RuntimeError("call reset() first")
+        return self._scene
+
+    @property
+    def truth(self) -> TruthRenderer:
+        """Renderer with segmentation, for evaluation only; cameras do not have it."""
+        if self._truth is None:
+            scene, camera = self.scene, self.config.camera
+            self._truth = TruthRenderer(
+                scene.model, scene.data, scene.lock, width=camera.width, height=camera.height
+            )
+        return self._truth
+
+    def reset(self, seed: int, family: str | None = None) -> Episode:
+        """Build the episode of a seed; equal seeds give equal episodes.
+
+        Args:
+            seed: Any integer >= 0; from `TEST_SEEDS_FROM` on, instructions use the test phrases.
+            family: Family, or None for the one that the seed falls into.
+
+        Raises:
+            ValueError: Unknown family (lists the valid ones) or negative seed.
+        """
+        if seed < 0:
+            raise ValueError(f"seed must be >= 0, got {seed}")
+        family = family or self.config.families[seed % len(self.config.families)]
+        if family not in self.families:
+            raise ValueError(f"unknown family {family!r}; families: {', '.join(self.families)}")
+        self.close()
+        if family == QUESTION_FAMILY:
+            return self._ask(seed)
+        task, attempt = self._build(seed, family)
+        meta = {**task.meta, **_goal_meta(task.goal), "attempt": attempt}
+        return self._episode(seed, family, task.instruction, task, meta)
+
+    def judge(self) -> Judgement:
+        """Judge the present state.
+
+        Raises:
+            RuntimeError: There was no `reset`.
+        """
+        if self._judge is None:
+            raise RuntimeError("call reset() first")
+        return self._judge.judge(self._robot.safety_facts() if self._robot else None)
+
+    def rows(self, seed: int, n: int) -> Iterator[Mapping[str, Any]]:
+        """Generate questions with exact truth; row k is about the scene ``reset(seed + k, "question")``.
+
+        Yields:
+            `id`, `seed`, `family`, `kind`, `question`, `answer`, `answer_type` (yes_no, integer,
+            word, number), `unit`, `tolerance`, `meta`.
+        """
+        for k in range(n):
+            question, _, _ = self._draw_question(seed + k)
+            yield {
+                "id": f"tabletop-{seed + k}",
+                "seed": seed + k,
+                "family": QUESTION_FAMILY,
+                "kind": question.kind,
+                "question": question.text,
+                "answer": question.answer,
+                "answer_type": question.answer_type,
+                "unit": question.unit,
+                "tolerance": question.tolerance,
+                "meta": dict(question.meta),
+            }
+
+    def close(self) -> None:
+        """Release simulator and renderers; idempotent."""
+        if self._robot is not None:
+            self._robot.close()
+        for renderer in (self._renderer, self._truth):
+            if renderer is not None:
+                renderer.close()
+        self._scene = self._judge = self._robot = self._renderer = self._truth = None
+
+    # ---- building -----------------------------------------------------------------------------
+
+    def _ask(self, seed: int) -> Episode:
+        question, task, scene = self._draw_question(seed)
+        self._scene, self._judge = scene, Judge(scene, Goal("still"), self._robot_model)
+        meta = {"answer": question.answer, "answer_type": question.answer_type, "kind": question.kind}
+        meta |= {"unit": question.unit, "tolerance": question.tolerance, **question.meta}
+        return self._episode(seed, QUESTION_FAMILY, question.text, task, meta)
+
+    def _draw_question(self, seed: int) -> tuple[Question, Task, TabletopScene]:
+        task, scene, judge, _ = self._draw(seed, "mixed", QUESTION_FAMILY)
+        truth = Truth(scene.objects, judge.poses(), scene.viewer_axes)
+        rng = np.random.default_rng((seed, zlib.crc32(b"ask")))
+        return ask(rng, truth), task, scene
+
+    def _build(self, seed: int, family: str) -> tuple[Task, int]:
+        task, self._scene, self._judge, attempt = self._draw(seed, family, family)
+        return task, attempt
+
+    def _draw(self, seed: int, family: str, stream: str) -> tuple[Task, TabletopScene, Judge, int]:
+        """Draw until the settled scene is as intended; attempt k has its own random stream."""
+        split: PhraseSplit = "test" if seed >= TEST_SEEDS_FROM else "dev"
+        for attempt in range(_ATTEMPTS):
+            rng = np.random.default_rng((seed, zlib.crc32(stream.encode()), attempt))
+            try:
+                task = draw_task(rng, family, self.config.scene, phrase_split=split)
+            except PlacementError:
+                continue
+            scene = TabletopScene(task.layout, self.config.scene, self._robot_model)
+            if not scene.settle():
+                continue
+            judge = Judge(scene, task.goal, self._robot_model)
+            if self._is_as_intended(task, scene, judge):
+                return task, scene, judge, attempt
+        raise RuntimeError(f"seed {seed}, family {family}: no stable scene in {_ATTEMPTS} draws")
+
+    def _is_as_intended(self, task: Task, scene: TabletopScene, judge: Judge) -> bool:
+        poses = judge.poses()
+        for placed in task.layout.objects:
+            pose = poses[placed.spec.name]
+            shift = np.linalg.norm(pose.position_m - placed.position_m)
+            if shift > _SHIFT_M or pose.rotation[2, 2] < 0.98:
+                return False
+        seen = visible_fractions(scene, poses, np.array(task.layout.camera_eye_m))
+        if min(seen.values()) < self.config.min_visible:
+            return False
+        return task.goal.kind == "still" or not judge.judge().success
+
+    def _episode(
+        self, seed: int, family: str, instruction: str, task: Task, meta: Mapping[str, Any]
+    ) -> Episode:
+        scene = self.scene
+        self._robot = SimRobot(
+            scene.model, scene.data, self._robot_model, lock=scene.lock, config=self.config.robot
+        )
+        camera = self.config.camera
+        self._renderer = Renderer(
+            scene.model, scene.data, scene.lock, width=camera.width, height=camera.height
+        )
+        names = ("scene", WRIST_CAMERA)
+        return Episode(
+            instruction=instruction,
+            family=family,
+            seed=seed,
+            expected="answered" if family == QUESTION_FAMILY else task.expected,
+            robot=self._robot,
+            cameras={n: SimCamera(n, self._renderer, camera, seed=seed) for n in names},
+            meta=meta,
+        )
+
+
+def _goal_meta(goal: Goal) -> dict[str, Any]:
+    return {"goal": goal.kind, "target": goal.target, "other": goal.other}
