@@ -1,0 +1,166 @@
+"""Move, go home, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, Field
+from scipy.spatial.transform import Rotation
+
+from perception_tools.geometry import FloatArray, Transform
+from perception_tools.tool import PointWorld, tool
+from policies.motion import MotionError
+from vlm_agent.skills.context import HeldObject, SkillContext
+from vlm_agent.skills.failures import failure, planning
+from vlm_agent.skills.gripper import gripper_state, is_holding, readings
+from vlm_agent.skills.motion import arm_pos, ee_pose, follow, lift_away, opening, plan_transit, require_ready
+from vlm_agent.skills.scene import observe, obstacles
+
+AT_HOME_RAD = 0.02
+POINTING_DOWN = np.diag([1.0, -1.0, -1.0])
+
+
+class Moved(BaseModel):
+    """Sensed pose of the hand after a motion."""
+
+    position_m: tuple[float, float, float] = Field(description="grasp centre in world [m]")
+    yaw_rad: float = Field(description="rotation of the hand about the vertical [rad]")
+    error_m: float = Field(description="distance from the wanted position [m]")
+    holding: bool = Field(description="sensed: something is held")
+
+
+class AtHome(BaseModel):
+    """Sensed state at home."""
+
+    error_rad: float = Field(description="largest joint error [rad]")
+    holding: bool = Field(description="sensed: something is held")
+
+
+class Stopped(BaseModel):
+    """State of the stop latch."""
+
+    stopped: bool = Field(description="sensed: the robot is at rest and takes no command")
+
+
+@tool(moves_robot=True, timeout_s=120.0)
+def move_to(
+    ctx: SkillContext,
+    position_m: PointWorld,
+    yaw_rad: Annotated[float, Field(ge=-3.1416, le=3.1416)] | None = None,
+) -> Moved:
+    """Move the hand, pointing down, to a position; it keeps clear of everything seen.
+
+    Args:
+        position_m: Where the grasp centre between the fingertips goes, [x, y, z] in world [m].
+        yaw_rad: Rotation of the hand about the vertical, 0 opens the fingers along world y;
+            null lets the arm choose.
+    """
+    require_ready(ctx)
+    held = ctx.memory.held if _holding(ctx) else None
+    points = observe(ctx)
+    wanted = np.asarray(position_m, dtype=np.float64)
+    goal = _solve(ctx, wanted, yaw_rad, points, held)
+    with planning("move_to"):
+        trajectory = plan_transit(ctx, arm_pos(ctx), goal, points, held=held)
+    follow(ctx, trajectory, "moving")
+    _require_kept(ctx, held)
+    pose = ee_pose(ctx)
+    x, y, z = (round(float(value), 4) for value in pose.position_m)
+    return Moved(
+        position_m=(x, y, z),
+        yaw_rad=round(yaw_of(pose), 4),
+        error_m=round(float(np.linalg.norm(pose.position_m - wanted)), 4),
+        holding=held is not None or _holding(ctx),
+    )
+
+
+@tool(moves_robot=True, timeout_s=120.0)
+def home(ctx: SkillContext) -> AtHome:
+    """Move the arm out of the camera's view to its rest posture; what is held stays held."""
+    require_ready(ctx)
+    held = ctx.memory.held if _holding(ctx) else None
+    points = observe(ctx)
+    with planning("home"):
+        go_home(ctx, points)
+    _require_kept(ctx, held)
+    error_rad = float(np.abs(arm_pos(ctx) - ctx.kinematics.home).max())
+    return AtHome(error_rad=round(error_rad, 4), holding=_holding(ctx))
+
+
+@tool(moves_robot=True, bypasses_gates=True, timeout_s=10.0)
+def stop(ctx: SkillContext) -> Stopped:
+    """Stop the robot at once; it takes no command until a person resets the stop."""
+    ctx.robot.stop()
+    return Stopped(stopped=ctx.robot.is_stopped)
+
+
+def go_home(ctx: SkillContext, points: FloatArray) -> None:
+    """Move home, straight up first if there is no way from here.
+
+    Raises:
+        MotionError: No way home.
+        ToolError: As in `follow`.
+    """
+    target, held = ctx.kinematics.home, ctx.memory.held
+    if np.abs(arm_pos(ctx) - target).max() < AT_HOME_RAD:
+        return
+    try:
+        trajectory = plan_transit(ctx, arm_pos(ctx), target, points, held=held)
+    except MotionError:
+        lift_away(ctx, ctx.config.lift_m, "moving up to get home")
+        trajectory = plan_transit(ctx, arm_pos(ctx), target, points, held=held)
+    follow(ctx, trajectory, "going home")
+
+
+def pointing_down(position_m: FloatArray, yaw_rad: float) -> Transform:
+    """Return ``T_world_ee`` of a hand that points down; at yaw 0 its fingers open along world y."""
+    turn = Rotation.from_euler("z", yaw_rad).as_matrix()
+    return Transform.from_parts(position_m, turn @ POINTING_DOWN, parent="world", child="ee")
+
+
+def yaw_of(T_world_ee: Transform) -> float:
+    """Return the rotation of the hand about the vertical [rad], see `pointing_down`."""
+    return float(np.arctan2(T_world_ee.rotation[1, 0], T_world_ee.rotation[0, 0]))
+
+
+def _solve(
+    ctx: SkillContext,
+    wanted: FloatArray,
+    yaw_rad: float | None,
+    points: FloatArray,
+    held: HeldObject | None,
+) -> FloatArray:
+    """Return joint positions for a position, at the first yaw that works."""
+    first_error: MotionError | None = None
+    for yaw in _yaws(ctx) if yaw_rad is None else [yaw_rad]:
+        try:
+            return ctx.kinematics.inverse(
+                pointing_down(wanted, yaw),
+                arm_pos(ctx),
+                obstacles=obstacles(ctx, points, ctx.config.near_margin_m, held=held),
+                gripper_width_m=opening(ctx),
+            )
+        except MotionError as error:
+            first_error = first_error or error
+    assert first_error is not None
+    with planning("move_to"):
+        raise first_error
+
+
+def _yaws(ctx: SkillContext) -> Iterator[float]:
+    now = yaw_of(ee_pose(ctx))
+    for turn_deg in (0, 45, -45, 90, -90, 135, -135, 180):
+        yield float(np.angle(np.exp(1j * (now + np.deg2rad(turn_deg)))))
+
+
+def _holding(ctx: SkillContext) -> bool:
+    return ctx.robot.gripper_width_m is not None and is_holding(ctx)
+
+
+def _require_kept(ctx: SkillContext, held: HeldObject | None) -> None:
+    if held is not None and not _holding(ctx):
+        ctx.workspace.advance_epoch(f"the {held.label} was lost at {ctx.clock():.1f} s")
+        sensed = readings(gripper_state(ctx))
+        raise failure("dropped", f"the {held.label} was lost on the way; look for it", **sensed)

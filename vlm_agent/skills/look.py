@@ -1,0 +1,116 @@
+"""Point the wrist camera at something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, Field
+from scipy.spatial.transform import Rotation
+
+from perception_tools.geometry import FloatArray, Transform
+from perception_tools.geometry import look_at as camera_looking_at
+from perception_tools.tool import PointWorld, tool
+from policies.motion import MotionError
+from vlm_agent.skills.context import SkillContext
+from vlm_agent.skills.failures import failure, planning
+from vlm_agent.skills.motion import arm_pos, ee_pose, follow, opening, plan_transit, require_ready
+from vlm_agent.skills.scene import capture, observe, obstacles
+
+MAX_TRIES = 24
+ELEVATIONS_DEG = (90.0, 75.0, 60.0, 45.0)
+
+
+class Looking(BaseModel):
+    """Sensed pose of the wrist camera after moving it."""
+
+    camera: str = Field(description="camera to capture with now")
+    camera_position_m: tuple[float, float, float] = Field(description="where it is in world [m]")
+    distance_m: float = Field(description="distance from it to the target [m]")
+    uv_px: tuple[float, float] = Field(description="where the target is in its image [px]")
+
+
+@tool(moves_robot=True, timeout_s=120.0)
+def look_at(
+    ctx: SkillContext,
+    target_m: PointWorld,
+    distance_m: Annotated[float, Field(ge=0.15, le=0.8)] = 0.35,
+) -> Looking:
+    """Move the wrist camera so that it looks at a point from a distance, then capture with it.
+
+    Args:
+        target_m: Point to look at, [x, y, z] in world [m].
+        distance_m: Distance of the camera from it [m].
+    """
+    require_ready(ctx)
+    camera, target = ctx.config.wrist_camera, np.asarray(target_m, dtype=np.float64)
+    T_ee_camera = ee_pose(ctx).inverse() @ capture(ctx, camera).T_world_camera
+    points = observe(ctx)
+    goal = _solve(ctx, target, distance_m, T_ee_camera, points)
+    with planning("look_at"):
+        trajectory = plan_transit(ctx, arm_pos(ctx), goal, points, held=ctx.memory.held)
+    follow(ctx, trajectory, "moving the wrist camera")
+    frame = capture(ctx, camera)
+    p_camera = frame.T_world_camera.inverse() @ target
+    u, v = frame.intrinsics.project(p_camera)
+    if not (0 <= u < frame.intrinsics.width and 0 <= v < frame.intrinsics.height):
+        raise failure("tracking", "the target is not in the wrist camera's view after the motion")
+    x, y, z = (round(float(value), 4) for value in frame.T_world_camera.position_m)
+    return Looking(
+        camera=camera,
+        camera_position_m=(x, y, z),
+        distance_m=round(float(np.linalg.norm(p_camera)), 4),
+        uv_px=(round(float(u), 1), round(float(v), 1)),
+    )
+
+
+def views(target: FloatArray, distance_m: float, child: str) -> Iterator[Transform]:
+    """Yield poses of a camera, ``T_world_camera``, that look at a point from above, steep ones first."""
+    for elevation_deg in ELEVATIONS_DEG:
+        for azimuth_deg in range(-180, 180, 45) if elevation_deg < 90 else (180,):
+            elevation, azimuth = np.deg2rad([elevation_deg, azimuth_deg])
+            away = np.array(
+                [
+                    np.cos(elevation) * np.cos(azimuth),
+                    np.cos(elevation) * np.sin(azimuth),
+                    np.sin(elevation),
+                ]
+            )
+            eye = target + distance_m * away
+            pose = camera_looking_at(eye.tolist(), target.tolist(), parent="world", child=child)
+            for roll in np.deg2rad(range(0, 360, 45)):
+                turn = Rotation.from_euler("z", roll).as_matrix()
+                yield Transform.from_parts(eye, pose.rotation @ turn, parent="world", child=child)
+
+
+def _solve(
+    ctx: SkillContext,
+    target: FloatArray,
+    distance_m: float,
+    T_ee_camera: Transform,
+    points: FloatArray,
+) -> FloatArray:
+    """Return joint positions for the view that turns the hand least and can be reached."""
+    rest = ctx.kinematics.forward(ctx.kinematics.home)
+    hands = [T @ T_ee_camera.inverse() for T in views(target, distance_m, T_ee_camera.child)]
+    cost = [_turn_rad(rest, T) for T in hands]
+    first_error: MotionError | None = None
+    for k in np.argsort(cost)[:MAX_TRIES]:
+        try:
+            return ctx.kinematics.inverse(
+                hands[k],
+                ctx.kinematics.home,
+                obstacles=obstacles(ctx, points, ctx.config.margin_m / 2, held=ctx.memory.held),
+                gripper_width_m=opening(ctx),
+            )
+        except MotionError as error:
+            first_error = first_error or error
+    assert first_error is not None
+    with planning("look_at"):
+        raise first_error
+
+
+def _turn_rad(a: Transform, b: Transform) -> float:
+    """Return the angle between two rotations [rad]."""
+    return float(np.arccos(np.clip((np.trace(a.rotation.T @ b.rotation) - 1) / 2, -1.0, 1.0)))

@@ -1,0 +1,47 @@
+"""Which skills there are. Nothing is imported before a skill is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from perception_tools.tool import Tool
+
+SKILLS: Mapping[str, str] = MappingProxyType(
+    {
+        "look_at": "vlm_agent.skills.look:look_at",
+        "move_to": "vlm_agent.skills.basic:move_to",
+        "pick": "vlm_agent.skills.pick:pick",
+        "place": "vlm_agent.skills.place:place",
+        "home": "vlm_agent.skills.basic:home",
+        "open_gripper": "vlm_agent.skills.gripper:open_gripper",
+        "close_gripper": "vlm_agent.skills.gripper:close_gripper",
+        "stop": "vlm_agent.skills.basic:stop",
+    }
+)
+
+
+def load_skills(names: Iterable[str] | None = None) -> dict[str, Tool[Any]]:
+    """Import skills by name, all of them if `names` is None; in the order asked for.
+
+    Raises:
+        ValueError: Unknown name; suggests the nearest and lists the valid ones.
+    """
+    return {name: load_skill(name) for name in (SKILLS if names is None else names)}
+
+
+def load_skill(name: str) -> Tool[Any]:
+    """Import one skill.
+
+    Raises:
+        ValueError: Unknown name; suggests the nearest and lists the valid ones.
+    """
+    if name not in SKILLS:
+        near = difflib.get_close_matches(name, SKILLS, n=1)
+        hint = f", did you mean {near[0]!r}" if near else ""
+        raise ValueError(f"no skill {name!r}{hint}; skills: {', '.join(SKILLS)}")
+    module, attribute = SKILLS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
