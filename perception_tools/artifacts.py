@@ -8,7 +8,7 @@ changes the scene the epoch advances, and whatever was sensed before is stale fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -135,6 +135,31 @@ class Workspace:
             if frame is not None and artifact.frame != frame:
                 raise FrameError(f"{name!r} is in frame {artifact.frame!r}, {frame!r} is needed")
             return artifact
+
+    def extract(self, names: Iterable[str]) -> Workspace:
+        """Return a workspace with some of the artifacts, under the same names, in the same epoch.
+
+        New names in it continue where this one's stand. It can be sent to another process.
+
+        Raises:
+            ArtifactError: Unknown name.
+        """
+        with self._lock:
+            other = Workspace()
+            other._artifacts = {name: self.get(name) for name in names}
+            other._counts = dict(self._counts)
+            other._epoch, other._epoch_reason = self._epoch, self._epoch_reason
+            return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return everything but the lock."""
+        with self._lock:
+            return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore with a lock of its own."""
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
 
     def all(self, kind: ArtifactKind | None = None) -> list[Artifact]:
         """Return the artifacts (of one kind), oldest first."""

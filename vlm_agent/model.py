@@ -75,8 +75,8 @@ class ModelError(RuntimeError):
 
     Args:
         message: One line that says what to do.
-        kind: `unreachable`, `timeout`, `rate_limited`, `auth`, `garbage`, `too_long` or `cancelled`;
-            all are infrastructure, never an answer.
+        kind: `unreachable`, `timeout`, `rate_limited`, `auth`, `garbage`, `too_long`, `rejected` (the
+            provider refuses the request as it is) or `cancelled`; all are infrastructure, never an answer.
         retry_after_s: How long the provider asked to wait [s], if it did.
     """
 

@@ -1,0 +1,82 @@
+"""The conversation of a run, and what of it the model gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from perception_tools.results import ToolCall
+from vlm_agent.budget import BudgetMeter
+from vlm_agent.model import ImageContent, Message, TextContent
+from vlm_agent.prompt import CORRECTION, STATUS
+
+MAX_REPLY_TEXT = 20_000  # longest text of a reply that is kept [characters]
+
+
+class Conversation:
+    """Messages in order: the system prompt, the instruction, then replies, results and corrections.
+
+    Args:
+        prompt: System prompt.
+        instruction: First user message; nothing but the user's words and images.
+        images: Images of the user.
+        max_images: Newest images that are shown; older ones go by their names alone.
+    """
+
+    def __init__(
+        self, prompt: str, instruction: str, images: Sequence[ImageContent], max_images: int
+    ) -> None:
+        """See the class."""
+        self.max_images = max_images
+        self._messages = [
+            Message("system", (TextContent(prompt),)),
+            Message("user", (TextContent(instruction), *images)),
+        ]
+
+    def add(self, message: Message) -> None:
+        """Append a message."""
+        self._messages.append(message)
+
+    def add_reply(self, text: str, calls: tuple[ToolCall, ...]) -> None:
+        """Append the model's own turn."""
+        content = (TextContent(text[:MAX_REPLY_TEXT]),) if text else ()
+        self._messages.append(Message("assistant", content, calls))
+
+    def correct(self, problem: str) -> None:
+        """Tell the model what was wrong with its reply."""
+        self._messages.append(Message("user", (TextContent(f"{CORRECTION} {problem}"),)))
+
+    def view(self, meter: BudgetMeter) -> list[Message]:
+        """Return what the model gets: the newest images only, and after the first turn what is left."""
+        shown = self.max_images
+        hidden: list[str] = []
+        view: list[Message] = []
+        for message in reversed(self._messages):
+            names = [item.name for item in message.content if isinstance(item, ImageContent)]
+            if len(names) > shown:
+                hidden = names[: len(names) - shown] + hidden
+                message = _without_images(message, len(names) - shown)
+            shown = max(0, shown - len(names))
+            view.append(message)
+        view.reverse()
+        if meter.turns > 0:
+            view.append(Message("user", (TextContent(_status(meter, hidden)),)))
+        return view
+
+
+def _without_images(message: Message, number: int) -> Message:
+    """Return a message without its first `number` images."""
+    content: list[TextContent | ImageContent] = []
+    for item in message.content:
+        if isinstance(item, ImageContent) and number > 0:
+            number -= 1
+        else:
+            content.append(item)
+    return replace(message, content=tuple(content))
+
+
+def _status(meter: BudgetMeter, hidden: Sequence[str]) -> str:
+    text = f"{STATUS} {meter.line()}"
+    if hidden:
+        text += f" No longer shown, but their names can still be used: {', '.join(hidden)}."
+    return text
