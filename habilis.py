@@ -1,0 +1,417 @@
+"""The front door: `habilis COMMAND ...`, and the assembly that puts the rooms together.
+
+Nothing heavy is imported here: commands are a static table of ``"module:function"`` strings,
+resolved at dispatch. `build` is the one place where `sim`, `vlm_agent` and `hardware` meet;
+commands receive it as an argument.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from vlm_agent.session import Session
+
+__version__ = "0.1.0"
+CONFIG_DIR = Path(__file__).resolve().parent / "configs"
+ROOMS = ("sim", "policies", "vlm_agent", "perception_tools", "hardware")
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: where it lives, its config (None: no config), its usage and one line of help."""
+
+    target: str
+    config: str | None
+    usage: str
+    help: str
+
+
+COMMANDS = {
+    "run": Command(
+        "vlm_agent.commands:run",
+        "run",
+        'run "INSTRUCTION" [key=value ...]',
+        "do what was said, and sense that it is done",
+    ),
+    "tools": Command("vlm_agent.commands:tools", "run", "tools", "list the tools and skills"),
+    "trace": Command("vlm_agent.commands:trace", None, "trace RUN", "render a run's trace.jsonl to HTML"),
+    "envs": Command("vlm_agent.commands:envs", "run", "envs", "list the worlds and their families"),
+    "bench": Command(
+        "vlm_agent.commands:bench",
+        "bench",
+        "bench benchmark=tabletop [key=value ...]",
+        "measure a planner on a benchmark",
+    ),
+    "serve-model": Command(
+        "vlm_agent.commands:serve_model",
+        "run",
+        "serve-model [model=scripted]",
+        "serve a planner behind an OpenAI-compatible endpoint",
+    ),
+    "doctor": Command("hardware.doctor:doctor", None, "doctor", "say what this machine has and lacks"),
+}
+
+
+class UsageError(Exception):
+    """Bad usage or input; the message is the one line that the user sees (exit code 2)."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What a command gets.
+
+    Attributes:
+        words: Positional arguments.
+        cfg: Composed configuration, None for commands without one.
+        json_to: Where figures go as one JSON object: a path, "-" for standard output, or None.
+        build: `build`, injected so that no room imports this module.
+        config_dir: Where the configuration's YAML lies.
+    """
+
+    words: tuple[str, ...]
+    cfg: DictConfig | None
+    json_to: str | None
+    build: Callable[..., Any]
+    config_dir: Path = CONFIG_DIR
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 done, 1 the job failed, 2 bad usage or input."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return DONE if argv else USAGE
+    if argv[0] in ("-V", "--version"):
+        print(f"habilis {__version__}")
+        return DONE
+    debug = "--debug" in argv
+    try:
+        return _dispatch([a for a in argv if a != "--debug"])
+    except KeyboardInterrupt:
+        print("habilis: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return FAILED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"habilis: {_one_line(error)}", file=sys.stderr)
+        return USAGE if isinstance(error, UsageError | ValueError) else FAILED
+
+
+def _help() -> str:
+    width = max(len(c.usage) for c in COMMANDS.values())
+    lines = [f"  habilis {c.usage:<{width}}  {c.help}" for c in COMMANDS.values()]
+    return "\n".join(
+        [
+            "usage: habilis COMMAND [WORDS] [key=value ...] [--json FILE|-] [--cfg job] [--debug]",
+            "",
+            *lines,
+            "",
+            'Try: habilis run "put the red block in the bowl"',
+        ]
+    )
+
+
+def _dispatch(argv: list[str]) -> int:
+    name, rest = argv[0], argv[1:]
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UsageError(f"no command {name!r}{_did_you_mean(name, COMMANDS)}; see habilis --help")
+    if "-h" in rest or "--help" in rest:
+        print(f"usage: habilis {command.usage}\n\n{command.help}")
+        return DONE
+    words, overrides, options = _split(rest)
+    cfg = compose(command.config, overrides) if command.config else None
+    if command.config is None and overrides:
+        raise UsageError(f"habilis {name} takes no key=value ({overrides[0]})")
+    if "--cfg" in options:
+        if cfg is None:
+            raise UsageError(f"habilis {name} has no configuration")
+        from omegaconf import OmegaConf
+
+        print(OmegaConf.to_yaml(cfg, resolve=True), end="")
+        return DONE
+    function = resolve(command.target)
+    return int(function(Invocation(tuple(words), cfg, options.get("--json"), build)))
+
+
+_OVERRIDE = re.compile(r"^[+~]{0,2}[A-Za-z_][\w./@-]*=")
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
+    """Separate words, ``key=value`` overrides and options."""
+    words: list[str] = []
+    overrides: list[str] = []
+    options: dict[str, str] = {}
+    rest = iter(argv)
+    for arg in rest:
+        if arg in ("--json", "--cfg"):
+            value = next(rest, None)
+            if value is None:
+                raise UsageError(f"{arg} needs a value ({'FILE or -' if arg == '--json' else 'job'})")
+            options[arg] = value
+        elif arg.startswith("--"):
+            raise UsageError(f"no option {arg!r}; options are --json FILE|-, --cfg job, --debug")
+        elif _OVERRIDE.match(arg):
+            overrides.append(arg)
+        else:
+            words.append(arg)
+    return words, overrides, options
+
+
+def resolve(target: str) -> Any:
+    """Import ``"module:attribute"``."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 600 else text[:597] + "..."
+
+
+def _did_you_mean(word: str, known: Sequence[str] | Any) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else f" (there are: {', '.join(known)})"
+
+
+# ---- configuration ------------------------------------------------------------------------------
+
+
+def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose ``configs/<name>.yaml`` with Hydra overrides.
+
+    Raises:
+        UsageError: Unknown key or option; says what was meant.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        try:
+            return hydra_compose(name, list(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            base = hydra_compose(name)
+            raise UsageError(_explain_override(error, base, overrides)) from error
+
+
+def _explain_override(error: Exception, base: DictConfig, overrides: Sequence[str]) -> str:
+    """Turn Hydra's message into one line with the nearest valid key or option."""
+    from omegaconf import DictConfig
+
+    text = str(error)
+    option = re.search(r"Could not find '([^']+)'", text)
+    if option:
+        group, _, choice = option.group(1).rpartition("/")
+        options = sorted(
+            str(p.relative_to(CONFIG_DIR / group).with_suffix(""))
+            for p in (CONFIG_DIR / group).rglob("*.yaml")
+        )
+        return f"no {group} {choice!r}{_did_you_mean(choice, options)}"
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~")
+        node: Any = base
+        for part in key.split("."):
+            if not isinstance(node, DictConfig) or part not in node:
+                known = list(node) if isinstance(node, DictConfig) else []
+                return f"no config key {key!r}{_did_you_mean(part, [str(k) for k in known])}"
+            node = node[part]
+    return text.splitlines()[0]
+
+
+def instantiate(node: Any, **extra: Any) -> Any:
+    """Build what a config node's `_target_` names; only our own rooms are allowed.
+
+    Lists become tuples, nested nodes are built first; nodes without `_target_` become dicts.
+
+    Args:
+        node: A config node, or a plain value.
+        extra: Further keyword arguments of the outermost call.
+
+    Raises:
+        UsageError: A `_target_` outside the rooms, an unknown key, or a value its class refuses.
+    """
+    from omegaconf import OmegaConf
+
+    return _built(OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node, extra)
+
+
+def _built(node: Any, extra: dict[str, Any] | None = None) -> Any:
+    if isinstance(node, list):
+        return tuple(_built(item) for item in node)
+    if not isinstance(node, dict):
+        return node
+    values = {str(key): _built(value) for key, value in node.items() if key != "_target_"}
+    if "_target_" not in node:
+        return values | (extra or {})
+    module, _, attribute = str(node["_target_"]).rpartition(".")
+    if module.split(".")[0] not in ROOMS:
+        raise UsageError(f"_target_ {node['_target_']!r} is not allowed; it must be in {', '.join(ROOMS)}")
+    factory = getattr(importlib.import_module(module), attribute)
+    try:
+        return factory(**values, **(extra or {}))
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '([^']+)'", str(error))
+        if unknown is None:
+            raise
+        known = [str(key) for key in inspect.signature(factory).parameters]
+        raise UsageError(
+            f"{attribute} has no {unknown.group(1)!r}{_did_you_mean(unknown.group(1), known)}"
+        ) from error
+
+
+# ---- assembly -----------------------------------------------------------------------------------
+
+
+def build(
+    cfg: DictConfig,
+    folder: Path | None = None,
+    *,
+    seed: int | None = None,
+    family: str | None = None,
+    watchers: Sequence[Any] = (),
+    world: Any = None,
+) -> Session:
+    """Put the rooms together: world, robot behind its safety filter, tools, planner, trace.
+
+    Args:
+        cfg: Configuration composed from ``configs/run.yaml`` or one that has its keys.
+        folder: Where the trace and the video go; None writes nothing.
+        seed: Seed of the episode; ``cfg.env.seed`` if None.
+        family: Family of the episode; ``cfg.env.family`` if None.
+        watchers: Who is told of the run besides video and viewer.
+        world: A world to use again; it is not closed with the session.
+
+    Returns:
+        A `vlm_agent.session.Session`.
+
+    Raises:
+        UsageError: The configuration does not fit together; one line says where.
+        TypeError: A part does not keep its contract.
+    """
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from perception_tools.registry import load_tools
+    from policies.safe_robot import SafeRobot
+    from policies.safety import SafetyFilter
+    from vlm_agent.agent import Agent
+    from vlm_agent.executor import Executor
+    from vlm_agent.session import Session
+    from vlm_agent.skills.context import SkillContext
+    from vlm_agent.skills.registry import load_skills
+    from vlm_agent.trace import NullTrace, TraceWriter
+    from vlm_agent.watch import WatchedTrace
+
+    if cfg.transport != "sim":
+        raise UsageError(f"no transport {cfg.transport!r}; there are: sim")
+    with ExitStack() as parts:
+        if world is None:
+            world = instantiate(cfg.env.world, robot=instantiate(cfg.robot.model))
+            parts.callback(world.close)
+        _check_contract(world, "policies.world:World")
+        episode = world.reset(cfg.env.seed if seed is None else seed, family or cfg.env.family)
+        driver = episode.robot
+        kinematics = instantiate(cfg.robot.kinematics)
+        _check_contract(kinematics, "policies.motion:Kinematics")
+        safety = SafetyFilter(
+            driver.limits,
+            instantiate(cfg.robot.safety),
+            gripper_width_m=driver.gripper_width_m,
+            forward=kinematics.forward,
+            lowest_point=getattr(kinematics, "lowest_point", None),
+        )
+        robot = SafeRobot(driver, safety)
+        parts.callback(robot.close)
+        model = instantiate(cfg.model)
+        _check_contract(model, "vlm_agent.model:ChatModel")
+        context = SkillContext.create(
+            robot,
+            kinematics,
+            episode.cameras,
+            config=instantiate(cfg.skills.config),
+            settings=instantiate(cfg.tools.settings),
+        )
+        trace: Any = NullTrace()
+        video_time = None
+        watchers = list(watchers)
+        if folder is not None:
+            trace = TraceWriter(folder, clock=robot.clock, config=instantiate(cfg.trace))
+            parts.callback(trace.close)
+            video = _video(cfg, folder, episode, parts)
+            if video is not None:
+                watchers.append(video)
+                video_time = lambda: video.time_s  # noqa: E731
+        viewer = _viewer(cfg, world, episode, robot, parts)
+        if viewer is not None:
+            watchers.append(viewer)
+        trace = WatchedTrace(trace, watchers, video_time)
+        tools = {**load_tools(cfg.tools.names), **load_skills()}
+        settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
+        executor = Executor(tools.values(), context, settings, trace=trace, stop=robot.stop)
+        parts.callback(executor.close)
+        agent = Agent(model, executor, instantiate(cfg.agent))
+        given = replace(episode, robot=robot)  # the bare driver stays here
+        return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
+
+
+def _check_contract(part: Any, contract: str) -> None:
+    protocol = resolve(contract)
+    if not isinstance(part, protocol):
+        missing = [n for n in dir(protocol) if not n.startswith("_") and not hasattr(part, n)]
+        raise TypeError(f"{type(part).__name__} is no {protocol.__name__}: it lacks {', '.join(missing)}")
+
+
+def _video(cfg: DictConfig, folder: Path, episode: Any, parts: Any) -> Any:
+    """Record the simulated robot's motion, if asked for and if there is OpenGL."""
+    from sim.video import VideoRecorder
+
+    settings = instantiate(cfg.video)
+    if not settings.enabled:
+        return None
+    views = [episode.cameras[name].preview for name in ("scene", "wrist")]
+    video = VideoRecorder(folder / "video.mp4", *views, settings)
+    parts.callback(video.close)
+    video.use_clock(episode.robot.clock)
+    parts.callback(episode.robot.add_listener(1 / settings.fps, lambda _: video.frame()))
+    video.frame()
+    return video
+
+
+def _viewer(cfg: DictConfig, world: Any, episode: Any, robot: Any, parts: Any) -> Any:
+    """Open the live view, if asked for; its button stops the robot."""
+    settings = instantiate(cfg.viewer)
+    if not settings.enabled:
+        return None
+    from sim.viewer import Viewer
+
+    viewer = Viewer(world.scene.model, settings)
+    parts.callback(viewer.close)
+    viewer.on_stop(robot.stop)
+    viewer.update(world.scene.data)
+    remove = episode.robot.add_listener(1 / settings.fps, lambda _: viewer.update(world.scene.data))
+    parts.callback(remove)
+    return viewer
+
+
+if __name__ == "__main__":
+    sys.exit(main())

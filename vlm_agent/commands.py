@@ -1,0 +1,242 @@
+"""The planner's commands: run, tools, envs, trace, bench. Each takes a `habilis.Invocation`.
+
+They never assemble anything themselves: `invocation.build` does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vlm_agent.agent import RunResult
+    from vlm_agent.session import Session
+
+
+def run(invocation: Any) -> int:
+    """Carry out one instruction; 0 only if the outcome was sensed (a question: answered from evidence).
+
+    Raises:
+        ValueError: Not exactly one instruction, or one that is empty or too long; nothing was started.
+    """
+    from vlm_agent.agent import check_instruction
+
+    if len(invocation.words) != 1:
+        raise ValueError(
+            f'run takes one instruction in quotes, got {len(invocation.words)}; e.g. habilis run "put the red '
+            'block in the bowl"'
+        )
+    instruction = check_instruction(invocation.words[0])
+    folder = new_run_folder(invocation.cfg.run_dir, instruction)
+    console = _console(invocation.json_to)
+    console.print(f"[bold]“{instruction}”[/]", highlight=False)
+    cancel = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancel.set())
+    session = invocation.build(invocation.cfg, folder, watchers=(ConsoleWatcher(console),))
+    try:
+        if session.viewer is not None:
+            console.print(f"live view: {session.viewer.url}")
+        result = session.run(instruction, cancel)
+        _linger(session, console)
+    finally:
+        session.close()
+    files = _files(folder)
+    _report(invocation, console, result, files)
+    return 0 if result.ok else 1
+
+
+def new_run_folder(root: str | None, name: str) -> Path | None:
+    """Make ``<root>/<time>_<name>``; None without a root.
+
+    Raises:
+        ValueError: It can't be made.
+    """
+    if not root:
+        return None
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48] or "run"
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}_{slug}"
+    for number in range(100):
+        folder = Path(root) / (stem if number == 0 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ValueError(
+                f"cannot write to {folder}: {error.strerror}; choose another run_dir="
+            ) from error
+    raise ValueError(f"too many runs of the same second in {root}")
+
+
+def _files(folder: Path | None) -> dict[str, str]:
+    """Render the page and return what lies in a run's folder, by kind."""
+    if folder is None:
+        return {}
+    from vlm_agent.trace_page import render_trace
+
+    files = {"trace": folder / "trace.jsonl", "page": folder / "trace.html", "video": folder / "video.mp4"}
+    if files["trace"].exists():
+        render_trace(folder)
+    return {kind: str(path) for kind, path in files.items() if path.exists()}
+
+
+def _report(invocation: Any, console: Any, result: RunResult, files: dict[str, str]) -> None:
+    style = {"done": "green", "answered": "green"}.get(result.outcome, "yellow")
+    words = result.summary or result.message
+    console.print(f"[bold {style}]{result.outcome}[/]: {words}", highlight=False)
+    if result.message and result.message != words:
+        console.print(result.message, highlight=False, markup=False)
+    for kind, path in files.items():
+        console.print(f"  {kind:<6} {path}", highlight=False, soft_wrap=True)
+    if invocation.json_to:
+        figures = {
+            "outcome": result.outcome,
+            "success": result.ok,
+            "summary": result.summary,
+            "message": result.message,
+            "turns": result.turns,
+            "calls": result.calls,
+            "seconds": round(result.seconds, 3),
+            "robot_seconds": result.robot_seconds,
+            "errors": dict(result.errors),
+            "void": result.is_void,
+            "files": files,
+        }
+        write_json(figures, invocation.json_to)
+
+
+def write_json(figures: dict[str, Any], to: str) -> None:
+    """Write one JSON object to a file, or to standard output for "-"."""
+    text = json.dumps(figures, indent=2, allow_nan=False, ensure_ascii=False)
+    if to == "-":
+        print(text)
+    else:
+        Path(to).write_text(text + "\n", encoding="utf-8")
+
+
+def _console(json_to: str | None) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=json_to == "-", soft_wrap=False)
+
+
+def _linger(session: Session, console: Any) -> None:
+    """Keep the live view open until Ctrl-C."""
+    if session.viewer is None or not session.viewer.config.linger or not sys.stdin.isatty():
+        return
+    console.print("the view stays open; press Ctrl-C to end")
+    try:
+        while True:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+
+
+class ConsoleWatcher:
+    """Prints thoughts and calls as they happen."""
+
+    def __init__(self, console: Any) -> None:
+        """Print to a rich console."""
+        self._console = console
+
+    def caption(
+        self, *, title: str | None = None, note: str | None = None, status: str | None = None
+    ) -> None:
+        """Print the thought, then the call."""
+        if note:
+            self._console.print(note, style="dim", highlight=False, markup=False)
+        if status:
+            self._console.print("  " + status, style="cyan", highlight=False, markup=False)
+
+    def show(self, rgb: Any, label: str = "") -> None:
+        """Pictures are for the video and the page."""
+
+
+def tools(invocation: Any) -> int:
+    """List tools and skills with their arguments; with ``--json`` the specs as models get them."""
+    from perception_tools.registry import load_tools
+    from vlm_agent.skills.registry import load_skills
+
+    cfg = invocation.cfg
+    listed = {**load_tools(cfg.tools.names), **load_skills()}
+    if invocation.json_to:
+        rows = [
+            {
+                "name": t.name,
+                "description": t.spec.description,
+                "parameters": dict(t.spec.parameters),
+                "returns": dict(t.spec.returns),
+                "read_only": t.spec.read_only,
+                "moves_robot": t.moves_robot,
+                "allowed": not t.moves_robot or t.name in cfg.skills.allow,
+            }
+            for t in listed.values()
+        ]
+        write_json({"tools": rows}, invocation.json_to)
+        return 0
+    from rich.table import Table
+
+    table = Table("", "arguments", "what it does", box=None, pad_edge=False)
+    for moves, heading in ((False, "tools (they look)"), (True, "skills (they move the robot)")):
+        table.add_row(f"[bold]{heading}[/]")
+        for t in listed.values():
+            if t.moves_robot == moves:
+                denied = moves and t.name not in cfg.skills.allow
+                summary = t.spec.description.splitlines()[0] + (" [red](not allowed)[/]" if denied else "")
+                table.add_row(f"  {t.name}", ", ".join(t.arguments.model_fields), summary)
+    _console(None).print(table)
+    return 0
+
+
+def envs(invocation: Any) -> int:
+    """List worlds with the families of their episodes."""
+    from importlib import import_module
+
+    folder = Path(invocation.config_dir) / "env"
+    rows = []
+    for path in sorted(folder.glob("*.yaml")):
+        import yaml
+
+        node = yaml.safe_load(path.read_text(encoding="utf-8"))
+        module, _, name = node["world"]["_target_"].rpartition(".")
+        summary = (getattr(import_module(module), name).__doc__ or "").splitlines()[0]
+        families = node["world"]["config"].get("families", [])
+        rows.append({"name": path.stem, "summary": summary, "families": families})
+    if invocation.json_to:
+        write_json({"envs": rows}, invocation.json_to)
+        return 0
+    for row in rows:
+        print(f"{row['name']}: {row['summary']}\n  families: {', '.join(row['families'])}")
+    return 0
+
+
+def trace(invocation: Any) -> int:
+    """Render a run's page again from its trace.
+
+    Raises:
+        ValueError: Not exactly one run.
+    """
+    if len(invocation.words) != 1:
+        raise ValueError("trace takes one run: its folder, or its trace.jsonl")
+    from vlm_agent.trace_page import render_trace
+
+    print(render_trace(invocation.words[0]))
+    return 0
+
+
+def bench(invocation: Any) -> int:
+    """Run a benchmark; 0 if it ran to its end."""
+    from importlib import import_module
+
+    module, _, function = invocation.cfg.benchmark.run.partition(":")
+    if not module.startswith("vlm_agent.bench."):
+        raise ValueError(f"benchmark.run must be in vlm_agent.bench, got {module!r}")
+    return getattr(import_module(module), function)(invocation)

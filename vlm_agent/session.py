@@ -1,0 +1,61 @@
+"""What assembly hands to commands and benchmarks: one world, one robot, one planner, ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from perception_tools.tool import Tool
+from policies.robot import Robot
+from policies.world import Episode, World
+from vlm_agent.agent import Agent, RunResult
+
+
+@dataclass
+class Session:
+    """A run that is ready to start.
+
+    Attributes:
+        agent: The planner's loop, bound to tools, trace and model.
+        world: The world; its `judge` is for benchmark runners only.
+        episode: What the world drew; its robot is the safe one.
+        robot: The safe robot.
+        tools: Tools and skills by name.
+        folder: The run's folder, None when nothing is written.
+        viewer: The live view, if there is one; has `url` and `config.linger`.
+        parts: What is released by `close`, last built first.
+    """
+
+    agent: Agent
+    world: World
+    episode: Episode
+    robot: Robot
+    tools: Mapping[str, Tool[Any]]
+    folder: Path | None = None
+    viewer: Any = None
+    parts: ExitStack = field(default_factory=ExitStack)
+
+    def run(self, instruction: str | None = None, cancel: Event | None = None) -> RunResult:
+        """Run an instruction (the episode's own if None).
+
+        Raises:
+            ValueError: Empty or overlong instruction; nothing was started.
+        """
+        text = self.episode.instruction if instruction is None else instruction
+        return self.agent.run(text, cancel=cancel, seeds={"env": self.episode.seed})
+
+    def close(self) -> None:
+        """Release everything, also when one part fails to."""
+        self.parts.close()
+
+    def __enter__(self) -> Session:
+        """Return self."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
