@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-import numpy as np
-
 from perception_tools.geometry import FloatArray
 from policies.robot import (
     JointCommand,
@@ -103,15 +101,10 @@ class SafeRobot:
     def sleep(self, dt_s: float) -> None:
         """Wait on the robot's clock [s], streaming the approach to the last setpoint asked for."""
         end_s, left_s = self.clock() + dt_s, dt_s
-        while left_s > 1e-9:
+        while left_s > 1e-6:
             wait_s = left_s
-            if self._is_approaching():
-                try:
-                    self._approach(None)
-                except RobotStopped:  # stopped since we looked: wait on, sending nothing
-                    self._target = None
-                next_s = self._stream.tick_s + self._stream.config.control_period_s
-                wait_s = float(np.clip(next_s - self.clock(), min(1e-3, left_s), left_s))
+            if self._is_approaching() and self._try_approach():
+                wait_s = min(left_s, self._stream.seconds_to_next())
             self._robot.sleep(wait_s)
             left_s = min(left_s - wait_s, end_s - self.clock())
 
@@ -191,6 +184,13 @@ class SafeRobot:
     def _is_approaching(self) -> bool:
         return self._target is not None and not self._moving.locked() and not self._robot.is_stopped
 
+    def _try_approach(self) -> bool:
+        try:
+            self._approach(None)
+        except RobotStopped:  # stopped since we looked: nothing is sent, the target is void
+            self._target = None
+        return self._target is not None
+
     def _approach(self, command: JointCommand | None) -> JointCommand:
         """Take over a new setpoint, if there is one; send one step if one is due."""
         with self._stream.lock:
@@ -201,7 +201,7 @@ class SafeRobot:
                 target = self._target.copy()
                 target[[self.limits.joint_names.index(n) for n in command.joint_names]] = command.joint_pos
                 self._target = target
-            if not self._stream.is_due():
+            if self._stream.seconds_to_next() > 0:
                 return JointCommand(self.limits.joint_names, last.joint_pos.copy())
             sent, violations = self._stream.approach(self._target)
             # On the way, small steps are how it is done; only at `send` are they a clamped wish.

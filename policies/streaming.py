@@ -65,13 +65,14 @@ class Stream:
                 self._setpoint = replace(self._setpoint, joint_vel=np.zeros(len(self.names)))
             return self._setpoint
 
-    def is_due(self) -> bool:
-        """Whether a control period has passed since the last step."""
-        return self.driver.clock() - self.tick_s > self.config.control_period_s - 1e-6
+    def seconds_to_next(self) -> float:
+        """Return the time until the next step is due [s], 0 if it is due."""
+        left_s = self.tick_s + self.config.control_period_s - self.driver.clock()
+        return left_s if left_s > 1e-6 else 0.0
 
     def wait(self) -> None:
         """Sleep on the robot's clock until the next step is due."""
-        left_s = self.tick_s + self.config.control_period_s - self.driver.clock()
+        left_s = self.seconds_to_next()
         if left_s > 0:
             self.driver.sleep(left_s)
 
@@ -279,7 +280,7 @@ class Motion:
         if outcome is MotionOutcome.STOPPED:
             return self._result(outcome, message)
         until_s = self._stream.driver.clock() + _YIELD_S
-        while self._stream.driver.clock() < until_s or self._stream.setpoint().joint_vel.any():
+        while self._stream.driver.clock() < until_s or np.abs(self._stream.setpoint().joint_vel).max() > 1e-9:
             state, last = self._stream.driver.state(), self._stream.setpoint()
             is_known = np.isfinite(state.joint_pos).all() and not self._stream.is_stale(state)
             brake = self._stream.filter.rest_position(last, self._dt_s)

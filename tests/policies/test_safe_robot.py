@@ -101,7 +101,7 @@ def test_whatever_is_executed_the_driver_sees_only_safe_setpoints(goal, duration
     if result.outcome is MotionOutcome.REFUSED:
         assert not driver.sent and result.message
     elif result.outcome is MotionOutcome.CANCELLED:
-        assert not driver.state().joint_vel.any()
+        assert np.abs(driver.state().joint_vel).max() < CONFIG.rest_velocity_rad_s
     else:
         assert result.reached and result.final_error <= CONFIG.goal_tolerance_rad
 
@@ -244,7 +244,7 @@ def test_cancel_brakes_on_the_path():
     assert (np.diff(fraction[:, 0]) >= -1e-12).all()
     # Half way at 1.5 * 0.6 / 2 = 0.45 rad/s and 10 rad/s^2: well under 0.1 s to rest.
     assert driver.clock() < 1.3
-    assert not driver.state().joint_vel.any()
+    assert np.abs(driver.state().joint_vel).max() < CONFIG.rest_velocity_rad_s
     assert_driver_was_safe(driver)
 
 
@@ -301,7 +301,7 @@ def test_contact_ends_the_motion_and_lets_go():
     # 40 N at 400 N/rad: 0.1 rad into the wall; two ticks and braking at 0.45 rad/s add some.
     assert 40.0 < result.peak_force_n < 60.0
     assert driver.state().joint_pos[0] < 0.36
-    assert not driver.state().joint_vel.any()
+    assert np.abs(driver.state().joint_vel).max() < CONFIG.rest_velocity_rad_s
     assert_driver_was_safe(driver)
 
 
