@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from perception_tools.boxes import complete_by_view, fit_box
 from perception_tools.results import rounded
 from perception_tools.tool import MaskName, Negative, ToolContext, tool
-from perception_tools.views import masked_points, settings_of, view_of
+from perception_tools.views import known_object, masked_points, settings_of, view_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class BoxFit(BaseModel):
 def bbox_3d(ctx: ToolContext, mask: MaskName) -> BoxFit:
     """Fit a box with a vertical axis to the object of a mask.
 
-    The hidden far side is completed by symmetry.
+    A box that was fitted when the object was detected is returned as it is; else the hidden far side
+    is completed by symmetry.
 
     Args:
         mask: Mask of one object.
@@ -55,8 +56,10 @@ def bbox_3d(ctx: ToolContext, mask: MaskName) -> BoxFit:
     if len(points) == 0:
         raise Negative(f"no pixel of {mask} has depth", reason="no_depth")
     view = view_of(ctx, mask)
-    solid = complete_by_view(points, view.T_world_camera) if config.complete else points
-    box = fit_box(solid, support_z_m=config.support_z_m)
+    box = known_object(ctx, mask).box
+    if box is None:
+        solid = complete_by_view(points, view.T_world_camera) if config.complete else points
+        box = fit_box(solid, support_z_m=config.support_z_m)
     seen = len(points) / max(1, int(artifact.data.sum()))
     confidence = min(1.0, len(points) / config.trusted_points) * min(1.0, 1.5 * seen)
     stored = ctx.put(

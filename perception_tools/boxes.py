@@ -110,7 +110,7 @@ def fit_box(
     *,
     support_z_m: float | None = 0.0,
     snap_m: float = 0.015,
-    trim: float = 0.01,
+    trim: float = 0.005,
 ) -> Box3D:
     """Fit a box to the points of one object: the horizontal rectangle of least area, times the height.
 
@@ -176,6 +176,37 @@ def complete_by_view(
     near = points[(points[:, :2] - axis_xy) @ view < 0]
     turned = np.column_stack([2 * axis_xy - near[:, :2], near[:, 2]])
     return np.concatenate([points, turned])
+
+
+def surface_points(box: Box3D, shape: str = "box", step_m: float = 0.004) -> FloatArray:
+    """Return points on the surface of a solid that fills a box [m], shape (N, 3).
+
+    Args:
+        box: The box.
+        shape: `cylinder` (upright if its footprint is about square, else lying, like a box from
+            above), `sphere`; anything else is a box.
+        step_m: Distance between points, about [m].
+    """
+    radius = box.size_m[:2].mean() / 2
+    heights = np.linspace(-0.5, 0.5, max(3, round(box.size_m[2] / step_m) + 1))
+    if shape == "cylinder" and box.size_m[1] > 0.75 * box.size_m[0]:
+        rings = [(radius, z) for z in heights] + [(f * radius, 0.5) for f in (0.0, 0.25, 0.5, 0.75)]
+    elif shape == "sphere":
+        rings = [(radius * np.sqrt(max(0.0, 1 - (2 * z) ** 2)), z) for z in heights]
+    else:
+        grids = [np.linspace(-0.5, 0.5, max(3, round(side / step_m) + 1)) for side in box.size_m[:2]]
+        x, y, z = (a.ravel() for a in np.meshgrid(*grids, heights, indexing="ij"))
+        shell = (np.abs([x, y]).max(axis=0) == 0.5) | (z == 0.5)
+        local = np.column_stack([x, y, z])[shell] * box.size_m
+        return local @ _yaw_matrix(box.yaw_rad).T + box.center_m
+    angle = np.arange(0, 2 * np.pi, step_m / max(radius, step_m))
+    local = np.concatenate(
+        [
+            np.column_stack([r * np.cos(angle), r * np.sin(angle), 0 * angle + z * box.size_m[2]])
+            for r, z in rings
+        ]
+    )
+    return local + box.center_m
 
 
 def _yaw_matrix(yaw_rad: float) -> FloatArray:

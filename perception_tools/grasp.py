@@ -13,15 +13,15 @@ from pydantic import BaseModel, Field
 from scipy.spatial import KDTree
 
 from perception_tools.artifacts import Artifact
-from perception_tools.boxes import Box3D, complete_by_view, fit_box
+from perception_tools.boxes import Box3D, complete_by_view, fit_box, surface_points
 from perception_tools.geometry import BoolArray, FloatArray
-from perception_tools.grasp_sampling import Candidate, SamplingConfig, across, is_hollow, rim
+from perception_tools.grasp_sampling import SOLID, Candidate, SamplingConfig, across, is_hollow, rim
 from perception_tools.gripper import GripperGeometry
 from perception_tools.overlay import draw_grasps
 from perception_tools.point_cloud import voxel_down
 from perception_tools.results import rounded
 from perception_tools.tool import MaskName, Negative, ToolContext, ToolOutput, tool
-from perception_tools.views import View, masked_points, settings_of, view_of
+from perception_tools.views import Known, View, known_object, masked_points, settings_of, view_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +67,11 @@ class GraspWeights:
         seen: Fingers go where the camera sees that nothing is.
     """
 
-    antipodality: float = 0.30
+    antipodality: float = 0.28
     centrality: float = 0.15
     room: float = 0.10
-    clearance: float = 0.15
-    vertical: float = 0.12
+    clearance: float = 0.13
+    vertical: float = 0.16
     wrist: float = 0.10
     seen: float = 0.08
 
@@ -161,7 +161,8 @@ def grasp(
             reason="no_grasp",
             evidence={"num_points": len(points)},
         )
-    grasps = find_grasps(points, view, artifact, config, max_candidates)
+    known = known_object(ctx, mask)
+    grasps = find_grasps(points, view, artifact, config, max_candidates, known)
     stored = ctx.put(
         "grasp",
         grasps,
@@ -190,24 +191,29 @@ def grasp(
 
 
 def find_grasps(
-    points: FloatArray, view: View, mask: Artifact, config: GraspConfig, max_candidates: int
+    points: FloatArray,
+    view: View,
+    mask: Artifact,
+    config: GraspConfig,
+    max_candidates: int,
+    known: Known,
 ) -> GraspSet:
     """Sample, check, score and choose grasps.
 
     Args:
         points: Observed points of the object in world [m], shape (N, 3).
         view: The picture they come from.
-        mask: Mask of the object; `meta["shape"]`, if known, decides whether it is hollow.
+        mask: Mask of the object.
         config: Settings.
         max_candidates: Most grasps to return.
+        known: Box and shape, if the object was recognised before.
 
     Raises:
         Negative: `no_grasp`, with the reasons counted.
     """
-    solid = complete_by_view(points, view.T_world_camera) if config.complete else points
-    box = fit_box(solid, support_z_m=config.sampling.support_z_m)
+    solid, box = _completed(points, view, known, config)
     candidates = list(across(solid, box, config.sampling, config.gripper))
-    if is_hollow(points, box, str(mask.meta.get("shape", ""))):
+    if is_hollow(points, box, known.shape):
         candidates += rim(points, box, config.sampling, config.gripper)
     label = mask.label or mask.name
     if not candidates:
@@ -238,6 +244,15 @@ def find_grasps(
         label=mask.label,
         points=points,
     )
+
+
+def _completed(points: FloatArray, view: View, known: Known, config: GraspConfig) -> tuple[FloatArray, Box3D]:
+    """Points [m] of the object with its hidden side, and its box: by what is known, else by symmetry."""
+    if known.box is not None and known.shape in SOLID:
+        inside = known.box.contains(points, margin_m=0.01)
+        return np.concatenate([points[inside], surface_points(known.box, known.shape)]), known.box
+    solid = complete_by_view(points, view.T_world_camera) if config.complete else points
+    return solid, known.box or fit_box(solid, support_z_m=config.sampling.support_z_m)
 
 
 def _describe(grasps: GraspSet, k: int) -> GraspCandidate:
@@ -307,14 +322,12 @@ def _check(
     reasons["would hit the object itself"] = int((in_object & ~too_low).sum())
     reasons["blocked by other things"] = int((blocked & ~too_low & ~in_object).sum())
     good = ~(too_low | in_object | blocked)
-    score = _score(square, poses, opened, clearance, _hidden(poses, opened, view, mask, config), config)
+    score = _score(square, poses, opened, clearance, _hidden(poses, opened, view, config), config)
     return [c for c, ok in zip(square, good, strict=True) if ok], score[good], +reasons
 
 
-def _hidden(
-    poses: FloatArray, opened: FloatArray, view: View, mask: BoolArray, config: GraspConfig
-) -> FloatArray:
-    """Share of each pose's fingertips, (K,), that lies behind other things, out of the camera's sight."""
+def _hidden(poses: FloatArray, opened: FloatArray, view: View, config: GraspConfig) -> FloatArray:
+    """Share of each pose's fingertips, (K,), that lies behind something, out of the camera's sight."""
     pad = config.gripper.pad_thickness_m
     depth = np.array([config.gripper.tip_beyond_m, -0.01])
     y = np.array([[s * (w / 2 + t) for s in (-1, 1) for t in (0, pad)] for w in opened])
@@ -322,12 +335,12 @@ def _hidden(
     p_world = np.einsum("kij,knj->kni", poses[:, :3, :3], local) + poses[:, None, :3, 3]
     p_camera = view.T_world_camera.inverse() @ p_world
     uv = view.intrinsics.project(p_camera)
-    rows, columns = mask.shape
+    rows, columns = view.depth_m.shape
     inside = np.isfinite(uv) & (uv > -0.5) & (uv < (columns - 0.5, rows - 0.5))
     seen = np.all(inside, axis=-1)
     u, v = np.where(seen[..., None], np.round(np.nan_to_num(uv)), 0).astype(int).transpose(2, 0, 1)
     surface = view.depth_m[v, u]
-    behind = (surface > 0) & (surface < p_camera[..., 2] - 0.015) & ~mask[v, u]
+    behind = (surface > 0) & (surface < p_camera[..., 2] - 0.015)
     return (behind | ~seen).mean(axis=1)
 
 
@@ -346,16 +359,18 @@ def _score(
     w = config.weights
     play = (opened - [c.width_m for c in candidates]) / config.sampling.open_extra_m
     outward = poses[:, :2, 3] / np.maximum(np.linalg.norm(poses[:, :2, 3], axis=1, keepdims=True), 1e-6)
+    tilt = np.arccos(np.clip(-poses[:, 2, 2], -1, 1))
     turn = np.arccos(np.clip(np.einsum("ki,ki->k", poses[:, :2, 0], outward), -1, 1))
-    return (
+    total = (
         w.antipodality * np.array([c.antipodality for c in candidates])
         + w.centrality * np.array([c.centrality for c in candidates])
         + w.room * np.clip(play, 0, 1)
         + w.clearance * clearance / config.far_m
-        + w.vertical * np.clip(-poses[:, 2, 2], 0, 1) ** 4
+        + w.vertical * np.clip(1 - tilt / (np.pi / 4), 0, 1)
         + w.wrist * (1 - np.clip(turn / (np.pi / 2), 0, 1) ** 2)
         + w.seen * (1 - hidden)
     )
+    return total * (0.5 + 0.5 * np.array([c.hold for c in candidates]))
 
 
 def _distinct(

@@ -66,6 +66,7 @@ class Candidate:
         antipodality: How squarely the fingers meet the surface, in [0, 1].
         centrality: How near the object's middle it holds, in [0, 1].
         kind: Across the object or on its rim.
+        hold: How much of the weight the fingers can carry there, in [0, 1]: 1 unless on a rim.
     """
 
     T_world_ee: FloatArray
@@ -73,6 +74,7 @@ class Candidate:
     antipodality: float
     centrality: float
     kind: Literal["across", "rim"]
+    hold: float = 1.0
 
 
 def is_hollow(points: FloatArray, box: Box3D, shape: str = "", cell_m: float = 0.006) -> bool:
@@ -194,29 +196,63 @@ def rim(
     """
     floor_z = _floor_z(points, box)
     least_z = max(config.support_z_m + config.table_clearance_m, floor_z + 0.003)
-    for anchor, normal in _rim_anchors(points, box, config.num_rim):
-        offset = (points[:, :2] - anchor) @ normal
-        beside = (points[:, :2] - anchor) @ [-normal[1], normal[0]]
-        top = (np.abs(beside) < 0.012) & (np.abs(offset) < 0.02) & (points[:, 2] > box.top_z_m - 0.008)
-        if top.sum() < 4:
-            continue
-        rim_z = float(np.quantile(points[top, 2], 0.9))
-        low, high = np.quantile(offset[top], [0.1, 0.9])
-        wall_m = float(np.clip(high - low, 0.004, 0.02))
-        slope = _wall_slope(offset, points[:, 2], np.abs(beside) < 0.02, rim_z, floor_z)
-        rim_point = np.array([*(anchor + (low + high) / 2 * normal), rim_z])
-        outward = np.array([*normal, 0.0])
+    walls = [
+        wall
+        for anchor, normal in _rim_anchors(points, box, config.num_rim)
+        if (wall := _find_wall(points, box, anchor, normal, floor_z)) is not None
+    ]
+    slopes = [wall.slope_rad for wall in walls if wall.slope_rad is not None]
+    usual = float(np.median(slopes)) if slopes else 0.0
+    for wall in walls:
+        slope = usual if wall.slope_rad is None else 0.5 * (wall.slope_rad + usual)
+        lever = float(np.linalg.norm(wall.top_m[:2] - box.center_m[:2]))
         for tilt in {0.0, slope / 2, slope}:
-            down = -np.sin(tilt) * outward - np.array([0, 0, np.cos(tilt)])
-            closing = np.cos(tilt) * outward - np.array([0, 0, np.sin(tilt)])
-            position = rim_point + down * config.rim_depth_m / np.cos(tilt)
+            down = -np.sin(tilt) * wall.outward - np.array([0, 0, np.cos(tilt)])
+            closing = np.cos(tilt) * wall.outward - np.array([0, 0, np.sin(tilt)])
+            position = wall.top_m + down * config.rim_depth_m / np.cos(tilt)
             lift = max(0.0, least_z - (position[2] + gripper.tip_beyond_m * down[2]))
             position = position - down * lift / np.cos(tilt)
-            overlap = rim_z - (position[2] + gripper.tip_beyond_m * down[2])
+            overlap = wall.top_m[2] - (position[2] + gripper.tip_beyond_m * down[2])
             if overlap >= config.least_overlap_m:
-                flat = 1 - min(1.0, abs(slope - tilt) / 0.6)
-                centrality = 0.4 * min(1.0, overlap / (config.rim_depth_m + gripper.tip_beyond_m))
-                yield Candidate(pose(down, closing, position), wall_m, flat, centrality, "rim")
+                yield Candidate(
+                    pose(down, closing, position),
+                    wall.thickness_m,
+                    1 - min(1.0, abs(slope - tilt) / 0.5),
+                    0.4,
+                    "rim",
+                    _hold(overlap, lever, config.rim_depth_m + gripper.tip_beyond_m),
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class _Wall:
+    """A place on a rim: middle of the wall's upper end [m], outward direction, thickness [m], slope."""
+
+    top_m: FloatArray
+    outward: FloatArray
+    thickness_m: float
+    slope_rad: float | None
+
+
+def _hold(overlap_m: float, lever_m: float, full_m: float) -> float:
+    """How well a wall is held, in [0, 1]: deep between the fingers, and near the centre of mass."""
+    return min(1.0, overlap_m / full_m) * max(0.0, 1 - lever_m / 0.16)
+
+
+def _find_wall(
+    points: FloatArray, box: Box3D, anchor: FloatArray, normal: FloatArray, floor_z: float
+) -> _Wall | None:
+    offset = (points[:, :2] - anchor) @ normal
+    beside = np.abs((points[:, :2] - anchor) @ [-normal[1], normal[0]])
+    top = (beside < 0.012) & (np.abs(offset) < 0.02) & (points[:, 2] > box.top_z_m - 0.008)
+    if top.sum() < 4:
+        return None
+    rim_z = float(np.quantile(points[top, 2], 0.9))
+    low, high = np.quantile(offset[top], [0.1, 0.9])
+    middle = anchor + (low + high) / 2 * normal
+    slope = _wall_slope(offset, points[:, 2], beside < 0.02, rim_z, floor_z)
+    thickness = float(np.clip(high - low, 0.004, 0.02))
+    return _Wall(np.array([*middle, rim_z]), np.array([*normal, 0.0]), thickness, slope)
 
 
 def _floor_z(points: FloatArray, box: Box3D) -> float:
@@ -246,11 +282,13 @@ def _rim_anchors(points: FloatArray, box: Box3D, num: int) -> Iterator[tuple[Flo
             yield box.center_m[:2] + local @ axes, sign * axes[side]
 
 
-def _wall_slope(offset: FloatArray, z: FloatArray, beside: np.ndarray, rim_z: float, floor_z: float) -> float:
-    """Angle of the wall to the vertical [rad], >= 0 where it widens upwards."""
+def _wall_slope(
+    offset: FloatArray, z: FloatArray, beside: np.ndarray, rim_z: float, floor_z: float
+) -> float | None:
+    """Angle of the wall to the vertical [rad], >= 0 where it widens upwards; None if too little is seen."""
     wall = beside & (z < rim_z - 0.004) & (z > max(rim_z - 0.035, floor_z + 0.006))
     wall &= (offset > -0.04) & (offset < 0.015)
     if wall.sum() < 12 or np.ptp(z[wall]) < 0.008:
-        return 0.0
+        return None
     slope = np.polyfit(z[wall], offset[wall], 1)[0]
     return float(np.clip(np.arctan(slope), 0.0, 0.6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,12 +81,15 @@ class GripperGeometry:
         Returns:
             Distances, shape (K, N).
         """
-        local = np.einsum("kji,knj->kni", T_world_ee[:, :3, :3], points - T_world_ee[:, None, :3, 3])
-        beside = local.copy()
-        beside[..., 1] = np.abs(local[..., 1]) - open_m[:, None] / 2
-        parts = [_box_distance(beside, *corners) for corners in zip(*self.finger_boxes(), strict=True)]
-        parts += [_box_distance(local, *corners) for corners in zip(*self.hand_boxes(), strict=True)]
-        return np.min(parts, axis=0)
+        rotation, origin = T_world_ee[:, :3, :3], T_world_ee[:, :3, 3]
+        inverse = rotation.transpose(0, 2, 1)
+        local = (inverse @ points.T - inverse @ origin[..., None]).transpose(1, 0, 2)
+        beside = (local[0], np.abs(local[1]) - open_m[:, None] / 2, local[2])
+        nearest = np.full(local.shape[1:], np.inf)
+        for place, boxes in ((beside, self.finger_boxes()), (local, self.hand_boxes())):
+            for low, high in zip(*boxes, strict=True):
+                np.minimum(nearest, _box_distance(place, low, high), out=nearest)
+        return nearest
 
     def lowest_z(self, T_world_ee: FloatArray, open_m: FloatArray) -> FloatArray:
         """Return the height of the lowest point of the open gripper [m], (K,), for poses (K, 4, 4)."""
@@ -100,10 +104,16 @@ class GripperGeometry:
         return (every @ T_world_ee[:, 2, :3, None])[..., 0].min(axis=1) + T_world_ee[:, 2, 3]
 
 
-def _box_distance(p: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    outside = np.abs(p - (low + high) / 2) - (high - low) / 2
-    gap = np.linalg.norm(np.maximum(outside, 0), axis=-1)
-    return gap + np.minimum(outside.max(axis=-1), 0)
+def _box_distance(place: Sequence[FloatArray], low: FloatArray, high: FloatArray) -> FloatArray:
+    """Signed distance [m] of points given as x, y and z arrays to a box; < 0 inside."""
+    x, y, z = (
+        np.abs(axis - middle) - half
+        for axis, middle, half in zip(place, (low + high) / 2, (high - low) / 2, strict=True)
+    )
+    deepest = np.maximum(np.maximum(x, y), z)
+    for axis in (x, y, z):
+        np.maximum(axis, 0, out=axis)
+    return np.sqrt(x * x + y * y + z * z) + np.minimum(deepest, 0)
 
 
 def _corners(low: FloatArray, high: FloatArray) -> FloatArray:

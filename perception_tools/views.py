@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from perception_tools.artifacts import Artifact
+from perception_tools.boxes import Box3D
 from perception_tools.camera import RgbdFrame
 from perception_tools.geometry import BoolArray, FloatArray, Intrinsics, Transform
 from perception_tools.tool import BadArguments, ToolContext
@@ -157,13 +159,10 @@ def robot_pixels(ctx: ToolContext, frame: RgbdFrame, stride: int = 3) -> BoolArr
     return fine[:height, :width].astype(bool)
 
 
-def masked_points(ctx: ToolContext, mask: str, *, erode_px: int = 1) -> FloatArray:
-    """Return the points of a mask in world [m], (N, 3), without the mixed pixels on its outline.
+def masked_points(ctx: ToolContext, mask: str) -> FloatArray:
+    """Return the points of a mask in world [m], (N, 3), without the strays that edges leave behind.
 
-    Args:
-        ctx: Context.
-        mask: Name of the mask.
-        erode_px: Width of the outline that is left out [px]; small masks keep all pixels.
+    A point is a stray if its fifth neighbour is much farther away than is usual in the mask.
 
     Raises:
         BadArguments: Not a mask of a picture with depth.
@@ -172,9 +171,37 @@ def masked_points(ctx: ToolContext, mask: str, *, erode_px: int = 1) -> FloatArr
     view = view_of(ctx, mask)
     if pixels.shape != view.depth_m.shape:
         raise BadArguments(f"{mask!r} is {pixels.shape}, its image is {view.depth_m.shape}")
-    core = cv2.erode(pixels.astype(np.uint8), np.ones((2 * erode_px + 1,) * 2, np.uint8)).astype(bool)
-    points = view.points_world()[core if core.sum() > 0.4 * pixels.sum() else pixels]
-    return points[np.isfinite(points[:, 0])]
+    points = view.points_world()[pixels]
+    points = points[np.isfinite(points[:, 0])]
+    if len(points) <= 6:
+        return points
+    fifth = KDTree(points).query(points, k=6)[0][:, 5]
+    return points[fifth < 3 * np.median(fifth) + 0.001]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was found out before about the object of a mask.
+
+    Attributes:
+        box: Its box, None if nobody fitted one.
+        shape: What it was recognised as, "" if it was not.
+    """
+
+    box: Box3D | None
+    shape: str
+
+
+def known_object(ctx: ToolContext, mask: str) -> Known:
+    """Return the newest box that was fitted to a mask, and the recognised shape of either."""
+    artifact = ctx.workspace.get(mask, "mask")
+    boxes = [
+        a
+        for a in ctx.workspace.all("box")
+        if mask in a.parents or a.meta.get("mask") == mask or a.name == artifact.meta.get("box")
+    ]
+    shape = artifact.meta.get("shape") or next((a.meta["shape"] for a in boxes if a.meta.get("shape")), "")
+    return Known(boxes[-1].data if boxes else None, str(shape))
 
 
 ConfigT = TypeVar("ConfigT")
