@@ -72,13 +72,13 @@ def sample_look(rng: np.random.Generator, object_rgbs: Sequence[Rgb]) -> SceneLo
         floor_rgb=_FLOORS[rng.integers(len(_FLOORS))],
         texture_seed=int(rng.integers(2**31)),
         light_pos_m=(
-            float(rng.uniform(0.1, 1.1)),
+            float(rng.uniform(0.8, 1.3)),
             float(rng.uniform(-0.9, 0.9)),
             float(rng.uniform(1.5, 2.0)),
         ),
-        light_level=float(rng.uniform(0.42, 0.55)),
+        light_level=float(rng.uniform(0.30, 0.42)),
         light_tint=(float(1 + warm), 1.0, float(1 - warm)),
-        fill_level=float(rng.uniform(0.16, 0.26)),
+        fill_level=float(rng.uniform(0.08, 0.16)),
     )
 
 
@@ -131,10 +131,11 @@ def add_look(
 
 
 def _add_lights(spec: mujoco.MjSpec, look: SceneLook) -> None:
-    spec.visual.headlight.ambient = [0.34, 0.34, 0.34]
-    spec.visual.headlight.diffuse = [0.14, 0.14, 0.14]
+    spec.visual.headlight.ambient = [0.46, 0.46, 0.46]
+    spec.visual.headlight.diffuse = [0.18, 0.18, 0.18]
     spec.visual.headlight.specular = [0.05, 0.05, 0.05]
     spec.visual.quality.shadowsize = 2048
+    spec.visual.map.shadowclip = 1.3
     position = np.array(look.light_pos_m)
     direction = np.array([0.5, 0.0, 0.0]) - position
     spec.worldbody.add_light(

@@ -30,12 +30,12 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "orange": (0.95, 0.45, 0.04),
     "yellow": (0.95, 0.82, 0.08),
     "green": (0.10, 0.55, 0.14),
-    "blue": (0.07, 0.20, 0.75),
-    "purple": (0.42, 0.12, 0.62),
+    "blue": (0.06, 0.28, 0.78),
+    "purple": (0.48, 0.12, 0.60),
     "pink": (0.95, 0.45, 0.65),
     "brown": (0.38, 0.20, 0.09),
-    "white": (0.93, 0.93, 0.91),
-    "gray": (0.47, 0.47, 0.48),
+    "white": (0.95, 0.95, 0.93),
+    "gray": (0.40, 0.40, 0.41),
     "black": (0.05, 0.05, 0.055),
 }
 HELD_OUT_COLORS = ("purple", "pink", "brown")
@@ -359,24 +359,19 @@ def lathe_mesh(profile_m: FloatArray, segments: int = _LATHE_SEGMENTS) -> tuple[
         Vertices (N, 3) [m] and faces (M, 3), outward for a profile that runs counter-clockwise
         from the bottom centre.
     """
-    vertices: list[tuple[float, float, float]] = []
-    rings: list[list[int]] = []
-    for radius, z in profile_m:
-        if radius < 1e-9:
-            rings.append([len(vertices)] * segments)
-            vertices.append((0.0, 0.0, float(z)))
-            continue
-        rings.append(list(range(len(vertices), len(vertices) + segments)))
-        for k in range(segments):
-            a = 2 * np.pi * k / segments
-            vertices.append((float(radius * np.cos(a)), float(radius * np.sin(a)), float(z)))
-    faces = []
-    for low, high in pairwise(rings):
-        for k in range(segments):
-            a, b = low[k], low[(k + 1) % segments]
-            c, d = high[(k + 1) % segments], high[k]
-            faces += [f for f in ((a, b, c), (a, c, d)) if len(set(f)) == 3]
-    return np.array(vertices), np.array(faces, dtype=np.int32)
+    angle = np.linspace(0, 2 * np.pi, segments, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle), np.zeros(segments)], axis=1)
+    vertices, faces = [], []
+    # Each band has vertices of its own, so that shading is smooth around but not across the edges.
+    for k, ((r0, z0), (r1, z1)) in enumerate(pairwise(profile_m)):
+        vertices += [r0 * circle + [0, 0, z0], r1 * circle + [0, 0, z1]]
+        low = 2 * k * segments + np.arange(segments)
+        low_next, high, high_next = np.roll(low, -1), low + segments, np.roll(low, -1) + segments
+        if r0 > 1e-9:
+            faces.append(np.stack([low, low_next, high_next if r1 > 1e-9 else high], axis=1))
+        if r1 > 1e-9:
+            faces.append(np.stack([low, high_next, high], axis=1))
+    return np.concatenate(vertices), np.concatenate(faces).astype(np.int32)
 
 
 def _multiply(a: list[float], b: list[float]) -> list[float]:

@@ -121,12 +121,16 @@ def _create_context() -> tuple[Any, str]:
             f"rendering is switched off by MUJOCO_GL={wanted}; unset it to see pictures"
         )
     backends = (wanted,) if wanted in ("egl", "osmesa") else ("egl", "osmesa")
+    before = {name: os.environ.get(name) for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
     reasons = []
     for backend in backends:
         try:
             return _open_backend(backend), backend
         except Exception as error:
-            reasons.append(f"{backend}: {str(error).strip().splitlines()[0] if str(error) else type(error)}")
+            first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            reasons.append(f"{backend}: {first_line}")
+    for name, value in before.items():
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     raise RenderingUnavailable(
         f"no OpenGL for rendering ({'; '.join(reasons)}). "
         "Install one: apt-get install libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"
@@ -134,11 +138,12 @@ def _create_context() -> tuple[Any, str]:
 
 
 def _open_backend(backend: str) -> Any:
-    # PyOpenGL binds to one platform at import; a failed attempt is unloaded before the next.
-    if os.environ.get("PYOPENGL_PLATFORM", backend) != backend or backend == "osmesa":
+    # PyOpenGL binds to one platform at import, so what another attempt loaded is unloaded first;
+    # MuJoCo's own loader reads MUJOCO_GL when it makes its first context.
+    if os.environ.get("PYOPENGL_PLATFORM", backend) != backend:
         for name in [n for n in sys.modules if n.split(".")[0] == "OpenGL" or n.startswith("mujoco.egl")]:
             del sys.modules[name]
-    os.environ["PYOPENGL_PLATFORM"] = backend
+    os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"] = backend
     if backend == "egl":
         from mujoco.egl import GLContext
     else:

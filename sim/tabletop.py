@@ -48,7 +48,7 @@ class TabletopConfig:
     scene: SceneConfig = field(default_factory=SceneConfig)
     camera: SimCameraConfig = field(default_factory=SimCameraConfig)
     robot: SimRobotConfig = field(default_factory=SimRobotConfig)
-    min_visible: float = 0.6
+    min_visible: float = 0.7
 
     def __post_init__(self) -> None:
         """Refuse families that do not exist."""

@@ -458,7 +458,7 @@ def _held_out(draw: Draw) -> Draft:
 def _mixed(draw: Draw) -> Draft:
     """Always a red block and one bowl, for instructions that a user brings along."""
     target = draw.add("box", "red", size_m=np.full(3, draw.rng.uniform(0.038, 0.046)))
-    bowl = draw.add("bowl", draw.color(avoid=("red", "black")))
+    bowl = draw.add("bowl", draw.color(avoid=("red", "black", "gray")))
     draw.nouns += [Noun("box", "red"), Noun("bowl")]
     if draw.chance(0.4):
         tray = draw.add("tray", draw.color(avoid=("red", "black", bowl.color)))
