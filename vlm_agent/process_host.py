@@ -119,12 +119,8 @@ class ProcessHost:
                 raise Cancelled("cancelled before it ended", reason="cancelled") from error
             except Exception as error:  # died, or arguments that cannot travel
                 code = getattr(error, "exitcode", None)
-                why = (
-                    f"{type(error).__name__}: {error}" if code is None else f"it ended with exit code {code}"
-                )
-                raise Infrastructure(
-                    f"worker process of {tool.name} failed: {why}", reason="crash"
-                ) from error
+                why = f"{type(error).__name__}: {error}" if code is None else f"exit code {code}"
+                raise Infrastructure(f"worker process of {tool.name} died ({why})", reason="crash") from error
             if cancel.is_set() or time.perf_counter() > limit:
                 future.cancel()  # kills the worker
                 if not cancel.is_set():

@@ -221,18 +221,14 @@ def grow(ctx: ToolContext, mask: MaskName) -> Text:
     return Text(text=second.name)
 
 
-@tool(timeout_s=1.0)
-def misbehave(
-    ctx: ToolContext, how: Literal["hang", "exit", "raise", "negative", "self_filter", "pid", "cancel"]
-) -> Number:
+@tool(timeout_s=60)
+def misbehave(ctx: ToolContext, how: Literal["exit", "raise", "negative", "self_filter", "pid"]) -> Number:
     """Misbehave in a worker process.
 
     Args:
         how: In which way.
     """
-    if how == "hang":
-        time.sleep(600)
-    elif how == "exit":
+    if how == "exit":
         os._exit(11)
     elif how == "raise":
         raise ZeroDivisionError("in there")
@@ -241,6 +237,13 @@ def misbehave(
     elif how == "self_filter" and ctx.is_robot is not None:
         ctx.is_robot(np.zeros((1, 3)))
     return Number(value=os.getpid())
+
+
+@tool(timeout_s=0.5)
+def stall(ctx: ToolContext) -> Number:
+    """Sleep longer than permitted."""
+    time.sleep(600)
+    return Number(value=0)
 
 
 @tool(timeout_s=60)
