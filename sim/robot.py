@@ -45,6 +45,7 @@ from sim.robots.fr3 import FR3
 from sim.robots.model import RobotModel
 from sim.robots.recorder import SafetyRecorder
 from sim.robots.servo import GripperServo, JointServo
+from sim.robots.stepper import Stepper
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class SimRobotConfig:
     """Settings of the simulated driver.
 
     Attributes:
-        setpoint_period_s: Expected time between streamed setpoints [s]; a setpoint after a longer
-            silence is approached as if it had come after this time.
+        max_setpoint_gap_s: Longest time between setpoints of one stream [s]. Each is approached
+            at constant speed in the time since the one before, so a stream is followed one period
+            late.
+        setpoint_period_s: Time in which a setpoint is approached that follows no other [s].
         force_filter_s: Time constant of the force estimates [s].
         control_period_s: How often `execute` looks at `cancel` and at the tracking error [s].
         start_tolerance_rad: Largest distance from the measured position to a trajectory's start.
@@ -63,6 +66,7 @@ class SimRobotConfig:
         settle_s: Longest wait for rest at the end of a motion [s].
     """
 
+    max_setpoint_gap_s: float = 0.1
     setpoint_period_s: float = 0.01
     force_filter_s: float = 0.02
     control_period_s: float = 0.01
@@ -104,10 +108,8 @@ class SimRobot:
         self._contacts = ContactSensor(model, robot)
         self._stop_requested = threading.Event()
         self._is_closed = False
-        self._listeners: dict[int, tuple[int, Callable[[float], None]]] = {}
-        self._num_steps = 0
-        self._num_listeners = 0
-        self._steps(self._config.control_period_s)
+        self._stepper = Stepper(model, data)
+        self._stepper.num_steps(self._config.control_period_s)
         self.reset()
 
     # ---- what it is ---------------------------------------------------------------------------
@@ -135,7 +137,7 @@ class SimRobot:
     @property
     def physics_dt(self) -> float:
         """Physics time step [s]."""
-        return float(self.model.opt.timestep)
+        return self._stepper.dt_s
 
     # ---- state and time -----------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class SimRobot:
             ValueError: `dt_s` is negative or no multiple of the physics time step.
             RuntimeError: The simulation became unstable.
         """
-        for _ in range(self._steps(dt_s)):
+        for _ in range(self._stepper.num_steps(dt_s)):
             with self.lock:
                 self._step()
 
@@ -185,19 +187,8 @@ class SimRobot:
         Raises:
             ValueError: `period_s` is not a positive multiple of the physics time step.
         """
-        every = self._steps(period_s)
-        if every == 0:
-            raise ValueError("a listener's period must be positive")
         with self.lock:
-            self._num_listeners += 1
-            key = self._num_listeners
-            self._listeners[key] = (every, callback)
-
-        def remove() -> None:
-            with self.lock:
-                self._listeners.pop(key, None)
-
-        return remove
+            return self._stepper.add_listener(period_s, callback)
 
     # ---- commands -----------------------------------------------------------------------------
 
@@ -286,7 +277,7 @@ class SimRobot:
         self.stop()
         with self.lock:
             self._is_closed = True
-            self._listeners.clear()
+            self._stepper.remove_listeners()
 
     # ---- facts for a judge --------------------------------------------------------------------
 
@@ -307,25 +298,9 @@ class SimRobot:
         self._arm.advance(self.data)
         if self._gripper is not None:
             self._gripper.advance(self.data)
-        mujoco.mj_step(self.model, self.data)
-        self._num_steps += 1
-        self._require_stable()
+        self._stepper.step()
         self._feel()
-        for every, callback in list(self._listeners.values()):
-            if self._num_steps % every == 0:
-                callback(float(self.data.time))
-
-    def _require_stable(self) -> None:
-        """Raise if MuJoCo warned, or the state is not finite; nothing is repaired silently."""
-        numbers = self.data.warning.number
-        if not np.any(numbers) and np.isfinite(self.data.qacc).all():
-            return
-        kinds = [w.name.removeprefix("mjWARN_") for w in _WARNINGS if numbers[w.value]]
-        raise RuntimeError(
-            f"the simulation became unstable at t = {self.data.time:.3f} s "
-            f"({', '.join(kinds) or 'non-finite'}); "
-            "use a smaller physics_dt or check the scene for overlapping objects"
-        )
+        self._stepper.notify()
 
     def _feel(self) -> None:
         """Update force estimates and recorded facts."""
@@ -338,13 +313,6 @@ class SimRobot:
         self._recorder.update(*self._arm.sense(self.data), external_n, forces.support_n)
 
     # ---- details ------------------------------------------------------------------------------
-
-    def _steps(self, dt_s: float) -> int:
-        """Return how many physics steps `dt_s` is; a ratio is never rounded silently."""
-        ratio = dt_s / self.physics_dt
-        if not np.isfinite(ratio) or ratio < 0 or abs(ratio - round(ratio)) > 1e-3:
-            raise ValueError(f"{dt_s} s is not a multiple of the physics time step {self.physics_dt} s")
-        return round(ratio)
 
     def _require_released(self) -> None:
         if self._is_closed:
@@ -365,7 +333,8 @@ class SimRobot:
         )
         target = self._arm.target.copy()
         target[columns] = joint_pos
-        self._arm.approach(target, float(self.data.time), self._config.setpoint_period_s)
+        config = self._config
+        self._arm.approach(target, float(self.data.time), config.setpoint_period_s, config.max_setpoint_gap_s)
         return joint_pos
 
     def _refusal(self, trajectory: JointTrajectory, columns: list[int]) -> str:
@@ -408,6 +377,3 @@ class SimRobot:
                 if speed < self._config.rest_velocity_rad_s and not self._arm.joint_vel.any():
                     return
             self.sleep(self._config.control_period_s)
-
-
-_WARNINGS = [w for w in mujoco.mjtWarning.__members__.values() if w.name != "mjNWARNING"]

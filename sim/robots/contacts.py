@@ -20,7 +20,7 @@ class ContactForces:
         external: Sum of the forces on the robot by everything else, in world [N], (3,). Squeezing
             an object cancels out; its weight and inertia remain.
         clamping_n: Smaller of the two forces that press the fingers apart [N].
-        support_n: Largest normal force between the moving robot and something fixed (the table) [N].
+        support_n: Sum of the normal forces between the moving robot and fixed things (the table) [N].
     """
 
     external: FloatArray
@@ -67,7 +67,7 @@ class ContactSensor:
             left += force * (body == self._left)
             right += force * (body == self._right)
             if self._geom_is_fixed[other]:
-                support_n = max(support_n, float(wrench[0]))
+                support_n += float(wrench[0])
         if self._hand < 0:
             return ContactForces(external, 0.0, support_n)
         opening = data.xmat[self._hand].reshape(3, 3)[:, 1]

@@ -140,6 +140,7 @@ def _spec_factory(path: str, adaptation: Adaptation) -> Callable[[], mujoco.MjSp
             spec.delete(element)
         if adaptation.has_hand:
             _add_wrist_camera(spec.body("hand"))
+            _coat_fingertips(spec)
         else:
             _add_hand(spec)
         _drive_gripper(spec, adaptation.finger_joints)
@@ -200,11 +201,11 @@ def _drive_gripper(spec: mujoco.MjSpec, finger_joints: tuple[str, str]) -> None:
         joint, own_joint = spec.joint(finger_joint), own.joint("fr3_finger_joint1")
         joint.armature, joint.damping = own_joint.armature, own_joint.damping
         joint.actfrclimited = False
-    _coat_fingertips(spec, own.geom("left_finger_pad"))
 
 
-def _coat_fingertips(spec: mujoco.MjSpec, rubber: Any) -> None:
+def _coat_fingertips(spec: mujoco.MjSpec) -> None:
     """Give the box-shaped collision geoms of both fingers the rubber of `fr3.xml`."""
+    rubber = fr3.fr3_spec().geom("left_finger_pad")
     for finger in ("left_finger", "right_finger"):
         for geom in spec.body(finger).geoms:
             if geom.type == mujoco.mjtGeom.mjGEOM_BOX and (geom.contype or geom.conaffinity):
@@ -218,14 +219,20 @@ def _add_wrist_camera(hand: Any) -> None:
     hand.add_site(name=EE_SITE, pos=ee.pos, group=ee.group)
     hand.add_site(name="wrist_camera", pos=mount.pos, group=mount.group)
     hand.add_camera(
-        name=WRIST_CAMERA, pos=camera.pos, alt=camera.alt, fovy=camera.fovy, resolution=camera.resolution
+        name=WRIST_CAMERA,
+        pos=camera.pos,
+        xyaxes=camera.alt.xyaxes,
+        fovy=camera.fovy,
+        resolution=camera.resolution,
     )
 
 
 def _add_hand(spec: mujoco.MjSpec) -> None:
     """Mount the hand of `fr3.xml` on the flange, under its own names."""
     prefix = "mounted/"
-    spec.site("attachment_site").attach_body(fr3.fr3_spec().body("hand"), prefix, "")
+    hand = fr3.fr3_spec().body("hand")
+    hand.pos = [0.0, 0.0, 0.0]  # the site is the flange already
+    spec.site("attachment_site").attach_body(hand, prefix, "")
     attached = [*spec.tendons, *spec.equalities, *spec.actuators]
     for element in [e for e in attached if e.name.startswith(prefix)]:
         spec.delete(element)

@@ -46,8 +46,8 @@ class SafetyRecorder:
         """Return the maxima, JSON-able.
 
         Returns:
-            `peak_external_force_n` (as sensed), `peak_support_force_n` (largest normal force of one
-            contact with something fixed, unfiltered), `limit_violations` (by joint: how far beyond
+            `peak_external_force_n` (as sensed), `peak_support_force_n` (sum of the normal forces
+            on fixed things like the table, unfiltered), `limit_violations` (by joint: how far beyond
             its `position_rad` limit or above its `velocity_rad_s` limit; empty if never),
             `peak_speed_ratio` and `peak_effort_ratio` (of the limits, over all joints).
         """

@@ -73,9 +73,17 @@ class JointServo:
         """Hold the measured position."""
         self._rest(data.qpos[self._qpos])
 
-    def approach(self, target: FloatArray, time_s: float, period_s: float) -> None:
-        """Go to a streamed setpoint within the time since the last one, at most `period_s`."""
-        duration_s = float(np.clip(time_s - self._approached_s, self._dt_s, period_s))
+    def approach(self, target: FloatArray, time_s: float, period_s: float, max_gap_s: float) -> None:
+        """Go to a streamed setpoint within the time since the last one, or within `period_s`.
+
+        Args:
+            target: Setpoint [rad], (num_joints,).
+            time_s: Present time [s].
+            period_s: Time for a setpoint that follows no other within `max_gap_s` [s].
+            max_gap_s: Longest time between setpoints of one stream [s].
+        """
+        gap_s = max(time_s - self._approached_s, self._dt_s)
+        duration_s = gap_s if gap_s <= max_gap_s else period_s
         self.track(reference.ramp(self.joint_pos, target, duration_s, self._limits.velocity, self._dt_s))
         self._target, self._approached_s = target.copy(), time_s
 

@@ -143,6 +143,19 @@ def test_fast_motion_is_tracked_within_limits():
     assert facts["peak_external_force_n"] == facts["peak_support_force_n"] == 0
 
 
+@pytest.mark.parametrize("period_s", [0.002, 0.01, 0.05])
+def test_stream_is_smooth_at_any_rate(period_s):
+    """0.3 rad in 1 s at constant speed: once under way it keeps that speed."""
+    robot, speeds = build(), []
+    robot.add_listener(0.002, lambda time_s: speeds.append((time_s, robot.state().joint_vel[0])))
+    for k in range(1, round(1 / period_s) + 1):
+        robot.send(JointCommand(("fr3_joint1",), np.array([0.3 * k * period_s])))
+        robot.sleep(period_s)
+    under_way = [speed for time_s, speed in speeds if time_s > 0.2]
+    assert 0.28 < min(under_way) and max(under_way) < 0.32
+    assert robot.state().joint_pos[0] == pytest.approx(0.3, abs=0.001)
+
+
 def test_a_jump_is_followed_no_faster_than_the_velocity_limits():
     robot = build()
     robot.send(JointCommand(("fr3_joint1",), np.array([1.5])))
@@ -261,7 +274,7 @@ def test_pressing_on_the_table_is_felt_and_recorded():
     force_n = robot.state().external_force_n
     assert 5 < force_n < 200 and result.peak_force_n >= force_n
     facts = robot.safety_facts()
-    assert facts["peak_support_force_n"] > force_n / 8  # it is shared by up to eight contact points
+    assert facts["peak_support_force_n"] > 0.9 * force_n  # it presses straight down
     assert facts["peak_external_force_n"] == pytest.approx(result.peak_force_n)
     robot.reset()
     assert robot.safety_facts()["peak_support_force_n"] == 0
