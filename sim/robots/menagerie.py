@@ -78,7 +78,7 @@ def load(name: str) -> RobotModel:
     """Return a Menagerie robot by its name in the package, one of `ADAPTED`.
 
     Raises:
-        RuntimeError: The package is missing, or the model is neither cached nor under
+        ValueError: The package is missing, or the model is neither cached nor under
             `MENAGERIE_ROOT`; says what to do.
     """
     path = _find(name)
@@ -115,21 +115,21 @@ def _find(name: str) -> str:
     try:
         import mujoco_menagerie
     except ImportError as error:
-        raise RuntimeError(
+        raise ValueError(
             f"robot=menagerie/{name} needs `pip install mujoco-menagerie`; or use robot=fr3"
         ) from error
     robot, cache = mujoco_menagerie.get(name), mujoco_menagerie.Cache()
     if cache.root is None and not cache.is_cached(robot):
-        raise RuntimeError(
+        raise ValueError(
             f"robot=menagerie/{name} is not in {cache.dir}: run `mujoco-menagerie prefetch {name}` "
             "where there is a network, set MENAGERIE_ROOT to a checkout of mujoco_menagerie, or use robot=fr3"
         )
     try:
         path = robot.xml(robot.default_model, cache)
     except mujoco_menagerie.MenagerieError as error:
-        raise RuntimeError(f"robot=menagerie/{name}: {error}; or use robot=fr3") from error
+        raise ValueError(f"robot=menagerie/{name}: {error}; or use robot=fr3") from error
     if not path.is_file():
-        raise RuntimeError(f"robot=menagerie/{name}: {path} is missing; or use robot=fr3")
+        raise ValueError(f"robot=menagerie/{name}: {path} is missing; or use robot=fr3")
     return str(path)
 
 

@@ -10,8 +10,9 @@ import pytest
 from perception_tools.geometry import Intrinsics
 from policies.robot import GripperCommand, JointCommand
 from sim.robot import SimRobot
-from sim.robots import fr3, load_robot
+from sim.robots import fr3
 from sim.robots.model import RobotModel
+from sim.robots.registry import load_robot
 
 
 @pytest.fixture(scope="module")
@@ -321,10 +322,10 @@ def test_menagerie_without_its_files_says_what_to_do(tmp_path, monkeypatch):
     pytest.importorskip("mujoco_menagerie", reason="the package mujoco-menagerie is not installed")
     monkeypatch.delenv("MENAGERIE_ROOT", raising=False)
     monkeypatch.setenv("MENAGERIE_CACHE_DIR", str(tmp_path / "cache"))
-    with pytest.raises(RuntimeError, match="mujoco-menagerie prefetch franka_fr3") as error:
+    with pytest.raises(ValueError, match=r"mujoco-menagerie prefetch franka_fr3") as error:
         load_robot("menagerie/franka_fr3")
     assert "MENAGERIE_ROOT" in str(error.value) and "robot=fr3" in str(error.value)
     assert "\n" not in str(error.value) and not (tmp_path / "cache").exists()
     monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
-    with pytest.raises(RuntimeError, match=r"not found under MENAGERIE_ROOT.*robot=fr3"):
+    with pytest.raises(ValueError, match=r"not found under MENAGERIE_ROOT.*robot=fr3"):
         load_robot("menagerie/franka_fr3")
