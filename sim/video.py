@@ -76,6 +76,7 @@ class VideoRecorder:
         self._title, self._note, self._status = "", "", ""
         self._clock: Callable[[], float] = lambda: 0.0
         self._count = 0
+        path.open("wb").close()  # the encoder opens it late; say at once if it can't be written
         self._container: Any = av.open(str(path), "w", options={"movflags": "+faststart"})
         self._stream = self._container.add_stream("libx264", rate=self.config.fps)
         self._stream.width, self._stream.height = self.WIDTH, self.HEIGHT

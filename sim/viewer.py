@@ -6,6 +6,7 @@ only the frames' poses are sent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +54,14 @@ class Viewer:
 
         self.config = config or ViewerConfig()
         self._model = model
+        self._start = (0.0, time.monotonic())
         self._server = viser.ViserServer(host=self.config.host, port=self.config.port, verbose=False)
         self._server.scene.set_up_direction("+z")
         self._server.gui.configure_theme(control_layout="collapsible", show_logo=False, dark_mode=True)
         self._frames = [self._add_body(body) for body in range(model.nbody)]
         self._text = self._server.gui.add_markdown("")
+        self._lines = {"title": "", "note": "", "status": ""}
+        self._image: Any = None
         self._server.on_client_connect(_aim)
 
     @property
@@ -70,24 +74,35 @@ class Viewer:
         button = self._server.gui.add_button("Stop the robot", color="red")
         button.on_click(lambda _: stop())
 
-    def caption(self, text: str) -> None:
-        """Show Markdown text in the panel."""
-        self._text.content = text
+    def caption(
+        self, *, title: str | None = None, note: str | None = None, status: str | None = None
+    ) -> None:
+        """Show what is asked, thought and done in the panel."""
+        given = {"title": title, "note": note, "status": status}
+        self._lines |= {key: text for key, text in given.items() if text is not None}
+        lines = self._lines
+        self._text.content = f"### {lines['title']}\n\n{lines['note']}\n\n`{lines['status'] or 'waiting'}`"
 
-    def show_image(self, rgb: np.ndarray, label: str) -> None:
+    def show(self, rgb: np.ndarray, label: str = "") -> None:
         """Show what a tool saw, uint8 (H, W, 3), in the panel; the last one stays."""
-        if getattr(self, "_image", None) is None:
-            self._image: Any = self._server.gui.add_image(rgb, label=label)
+        if self._image is None:
+            self._image = self._server.gui.add_image(rgb, label=label)
         else:
             self._image.image = rgb
             self._image.label = label
 
     def update(self, data: mujoco.MjData) -> None:
-        """Send the bodies' present poses."""
+        """Send the bodies' present poses; with `realtime`, wait until they are due."""
+        if self.config.realtime:
+            ahead_s = (data.time - self._start[0]) - (time.monotonic() - self._start[1])
+            if not -1.0 < ahead_s < 1.0:  # simulation time stood still, or was reset
+                self._start = (data.time, time.monotonic())
+            elif ahead_s > 0:
+                time.sleep(ahead_s)
         with self._server.atomic():
             for body, frame in enumerate(self._frames):
-                frame.position = tuple(data.xpos[body])
-                frame.wxyz = tuple(data.xquat[body])
+                frame.position = data.xpos[body]
+                frame.wxyz = data.xquat[body]
 
     def show_frame(self, name: str, T_world_frame: Transform) -> None:
         """Draw axes, e.g. of a grasp."""
@@ -95,8 +110,8 @@ class Viewer:
             f"/marks/{name}",
             axes_length=0.05,
             axes_radius=0.002,
-            position=tuple(T_world_frame.position_m),
-            wxyz=tuple(T_world_frame.quat_wxyz),
+            position=T_world_frame.position_m,
+            wxyz=T_world_frame.quat_wxyz,
         )
 
     def close(self) -> None:
@@ -118,11 +133,11 @@ class Viewer:
                 f"{name}/{geom}",
                 vertices=np.asarray(mesh.vertices, dtype=np.float32),
                 faces=np.asarray(mesh.faces, dtype=np.uint32),
-                color=tuple(float(c) for c in rgba[:3]),
+                color=(float(rgba[0]), float(rgba[1]), float(rgba[2])),
                 opacity=None if rgba[3] == 1 else float(rgba[3]),
                 flat_shading=int(self._model.geom_type[geom]) == int(mujoco.mjtGeom.mjGEOM_BOX),
-                position=tuple(self._model.geom_pos[geom]),
-                wxyz=tuple(self._model.geom_quat[geom]),
+                position=self._model.geom_pos[geom],
+                wxyz=self._model.geom_quat[geom],
             )
         return frame
 

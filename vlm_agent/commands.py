@@ -30,8 +30,8 @@ def run(invocation: Any) -> int:
 
     if len(invocation.words) != 1:
         raise ValueError(
-            f'run takes one instruction in quotes, got {len(invocation.words)}; e.g. habilis run "put the red '
-            'block in the bowl"'
+            f"run takes one instruction in quotes, got {len(invocation.words)}; "
+            'e.g. habilis run "put the red block in the bowl"'
         )
     instruction = check_instruction(invocation.words[0])
     folder = new_run_folder(invocation.cfg.run_dir, instruction)

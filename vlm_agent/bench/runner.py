@@ -107,7 +107,9 @@ def _pool_pass(
 
     pool = ProcessPool(max_workers=workers, context=multiprocessing.get_context("spawn"))
     try:
-        futures = {pool.schedule(work, args=[task], timeout=timeout_s): task for task in tasks}
+        futures: dict[Any, Mapping[str, Any]] = {
+            pool.schedule(work, args=[task], timeout=timeout_s): task for task in tasks
+        }
         for future in as_completed(futures):
             task = futures[future]
             error = future.exception()

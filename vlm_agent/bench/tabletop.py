@@ -78,7 +78,8 @@ def _run(invocation: Any, tasks: Sequence[dict[str, Any]], folder: Path) -> list
     file = RowFile(folder / "rows.jsonl")
     rows = [file.done[t["id"]] for t in tasks if t["id"] in file.done]
     waiting = [t for t in tasks if t["id"] not in file.done]
-    work = partial(episode_row, build=invocation.build, config=OmegaConf.to_container(cfg, resolve=True))
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    work = partial(episode_row, build=invocation.build, config=config)
     columns = (TextColumn("tabletop"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True)) as progress:
