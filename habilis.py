@@ -235,7 +235,7 @@ def _explain_override(error: Exception, base: DictConfig, overrides: Sequence[st
                 known = list(node) if isinstance(node, DictConfig) else []
                 return f"no config key {key!r}{_did_you_mean(part, [str(k) for k in known])}"
             node = node[part]
-    return text.splitlines()[0]
+    return f"cannot read {' '.join(overrides)!r}: {text.splitlines()[0]}"
 
 
 def instantiate(node: Any, **extra: Any) -> Any:
@@ -325,13 +325,14 @@ def build(
     if cfg.transport != "sim":
         raise UsageError(f"no transport {cfg.transport!r}; there are: sim")
     with ExitStack() as parts:
+        robot_model = instantiate(cfg.robot.model)
         if world is None:
-            world = instantiate(cfg.env.world, robot=instantiate(cfg.robot.model))
+            world = instantiate(cfg.env.world, robot=robot_model)
             parts.callback(world.close)
         _check_contract(world, "policies.world:World")
         episode = world.reset(cfg.env.seed if seed is None else seed, family or cfg.env.family)
         driver = episode.robot
-        kinematics = instantiate(cfg.robot.kinematics)
+        kinematics = instantiate(cfg.robot.kinematics, robot=robot_model)
         _check_contract(kinematics, "policies.motion:Kinematics")
         safety = SafetyFilter(
             driver.limits,
