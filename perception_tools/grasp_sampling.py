@@ -40,6 +40,7 @@ class SamplingConfig:
         tilts_rad: Angles of the approach to the vertical, about the closing axis, both ways [rad].
         num_rim: Places around a round rim.
         max_turn_m: Width above the stable one at which antipodality is 0 [m].
+        safe_play_m: Largest opening minus the object's width, below which grasps are scored down [m].
     """
 
     max_width_m: float = 0.075
@@ -54,6 +55,7 @@ class SamplingConfig:
     tilts_rad: tuple[float, ...] = (0.0, 0.26, 0.52)
     num_rim: int = 20
     max_turn_m: float = 0.008
+    safe_play_m: float = 0.014
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class Candidate:
         antipodality: How squarely the fingers meet the surface, in [0, 1].
         centrality: How near the object's middle it holds, in [0, 1].
         kind: Across the object or on its rim.
-        hold: How much of the weight the fingers can carry there, in [0, 1]: 1 unless on a rim.
+        hold: How well it tolerates errors and weight, in [0, 1].
     """
 
     T_world_ee: FloatArray
@@ -155,6 +157,7 @@ def across(
                     flat,
                     1 - min(1.0, away / max(0.02, float(box.size_m[0]) / 2)),
                     "across",
+                    float(np.clip((config.max_open_m - high + low) / config.safe_play_m, 0.3, 1)),
                 )
 
 

@@ -86,7 +86,7 @@ class GripperGeometry:
         local = (inverse @ points.T - inverse @ origin[..., None]).transpose(1, 0, 2)
         beside = (local[0], np.abs(local[1]) - open_m[:, None] / 2, local[2])
         nearest = np.full(local.shape[1:], np.inf)
-        for place, boxes in ((beside, self.finger_boxes()), (local, self.hand_boxes())):
+        for place, boxes in ((beside, self.finger_boxes()), (tuple(local), self.hand_boxes())):
             for low, high in zip(*boxes, strict=True):
                 np.minimum(nearest, _box_distance(place, low, high), out=nearest)
         return nearest
