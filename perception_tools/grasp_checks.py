@@ -97,7 +97,7 @@ def opening(width_m: FloatArray, config: SamplingConfig) -> FloatArray:
 def obstacles_around(
     view: View, mask: BoolArray, points: FloatArray, box: Box3D, config: GraspConfig
 ) -> FloatArray:
-    """Return points [m], (N, 3), near the object that belong neither to it, nor to the table, nor to noise."""
+    """Return points [m], (N, 3), near the object that are neither it, nor the table, nor noise."""
     grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     scene = view.points_world()[~grown]
     scene = scene[np.isfinite(scene[:, 0]) & (scene[:, 2] > config.sampling.support_z_m + config.above_m)]
