@@ -71,6 +71,7 @@ class _RenderThread:
         self._context: Any = None
         self.backend = ""
         self.live: set[_GlScene] = set()
+        self.num_created = 0
         self._thread.start()
         atexit.register(self._shutdown)
 
@@ -186,6 +187,16 @@ class _GlScene:
         self.context: mujoco.MjrContext | None = context
         self.scene = mujoco.MjvScene(model, maxgeom=2000)
         gl.live.add(self)
+        gl.num_created += 1
+        self._seen_created = gl.num_created
+
+    def render(self, rect: mujoco.MjrRect) -> None:
+        """Draw the scene into the offscreen buffer."""
+        if self._seen_created != self._gl.num_created:
+            # MuJoCo 4.0: when another context was made since, the first image comes out dark.
+            mujoco.mjr_render(rect, self.scene, self.context)
+            self._seen_created = self._gl.num_created
+        mujoco.mjr_render(rect, self.scene, self.context)
 
     def free(self) -> None:
         """Release GL memory; idempotent."""
@@ -319,13 +330,13 @@ class Renderer:
         gl_scene = self._open()
         rect = self._update(gl_scene, camera_id)
         rgb = np.empty((self.height, self.width, 3), np.uint8)
-        mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+        gl_scene.render(rect)
         mujoco.mjr_readPixels(rgb, None, rect, gl_scene.context)
         if not with_depth:
             return rgb[::-1].copy(), np.zeros((self.height, self.width), np.float32)
         window = np.empty((self.height, self.width), np.float32)
         with _flat_colors(gl_scene.scene):
-            mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+            gl_scene.render(rect)
             mujoco.mjr_readPixels(None, window, rect, gl_scene.context)
         return rgb[::-1].copy(), self._metric(window[::-1])
 
@@ -353,7 +364,7 @@ class TruthRenderer(Renderer):
         rect = self._update(gl_scene, camera_id)
         pixels = np.empty((self.height, self.width, 3), np.uint8)
         with _flat_colors(gl_scene.scene):
-            mujoco.mjr_render(rect, gl_scene.scene, gl_scene.context)
+            gl_scene.render(rect)
             mujoco.mjr_readPixels(pixels, None, rect, gl_scene.context)
         ids = pixels[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
         body_of = np.full(gl_scene.scene.ngeom + 1, -1, np.int32)

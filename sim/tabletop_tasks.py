@@ -303,7 +303,7 @@ def _size(draw: Draw) -> Draft:
         return p.sentence("container", target=phrase, container=_the(p, box_noun, objects))
 
     goal = Goal("inside", target.name, box.name) if box else Goal("held", target.name)
-    return Draft(objects, goal, say, meta={"form": form})
+    return Draft(objects, goal, say, meta={"form": form, "rivals": [r.name for r in rivals]})
 
 
 def _referring(draw: Draw) -> Draft:
@@ -340,7 +340,11 @@ def _referring(draw: Draw) -> Draft:
         return _is_singled_out(placed, names, form, relation, reference.name if reference else "")
 
     goal = Goal("inside", target.name, box.name) if box else Goal("held", target.name)
-    meta = {"form": form, "relation": relation if form == "relational" else ""}
+    meta = {
+        "form": form,
+        "relation": relation if form == "relational" else "",
+        "rivals": [r.name for r in rivals],
+    }
     return Draft(objects, goal, say, accept=accept, meta=meta)
 
 
