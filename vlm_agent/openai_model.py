@@ -6,6 +6,7 @@ import email.utils
 import json
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,7 @@ class OpenAIModel:
         self.config = config
         self._client: Any = None
         self._key = ""
+        self._where = re.sub(r"//[^/@]*@", "//", config.base_url)  # without a password
 
     @property
     def name(self) -> str:
@@ -188,48 +190,40 @@ class OpenAIModel:
         if isinstance(error, openai.APIConnectionError):
             why = self._said(str(error.__cause__ or error)) or "no connection"
             return ModelError(
-                f"cannot reach {self.config.base_url} ({why}); is it running, is model.base_url right?",
+                f"cannot reach {self._where} ({why}); is it running, is model.base_url right?",
                 kind="unreachable",
             )
         return self._garbage(f"{type(error).__name__}: {self._said(str(error))}")
 
     def _refused(self, error: Any) -> ModelError:
-        status, where = error.status_code, self.config.base_url
-        said = self._said(error.response.text)
+        status, code = error.status_code, str(error.code or "")
+        said = f"{status}: {self._said(error.response.text)}"
         wait_s = retry_after_s(error.response.headers)
-        code = str(error.code or "")
         if status in (401, 403):
-            return ModelError(
-                f"{where} refuses the key ({status}: {said}); check {self.config.api_key_env}", kind="auth"
-            )
-        if status == 429 and code == "insufficient_quota":
-            return ModelError(f"{where}: the account has no quota left ({said})", kind="auth")
-        if status == 429:
-            return ModelError(f"{where} is rate limited ({said})", kind="rate_limited", retry_after_s=wait_s)
-        if status in (408, 504):
-            return ModelError(f"{where} timed out ({status}: {said})", kind="timeout")
-        if status == 413 or code == "context_length_exceeded" or "context length" in said.lower():
-            return ModelError(
-                f"the conversation is too long for {self.config.model} ({said})", kind="too_long"
-            )
-        if status >= 500:
-            return ModelError(f"{where} failed ({status}: {said})", kind="unreachable", retry_after_s=wait_s)
-        hint = (
-            "is model.base_url right, does it have this model?" if status == 404 else "see its documentation"
-        )
-        return ModelError(
-            f"{where} rejects the request for {self.config.model!r} ({status}: {said}); {hint}",
-            kind="rejected",
-        )
+            kind, what = "auth", f"refuses the key ({said}); check {self.config.api_key_env}"
+        elif status == 429 and code == "insufficient_quota":
+            kind, what = "auth", f"says that the account has no quota left ({said})"
+        elif status == 429:
+            kind, what = "rate_limited", f"is rate limited ({said})"
+        elif status in (408, 504):
+            kind, what = "timeout", f"timed out ({said})"
+        elif status == 413 or code == "context_length_exceeded" or "context length" in said.lower():
+            kind, what = "too_long", f"finds the conversation too long for {self.config.model!r} ({said})"
+        elif status >= 500:
+            kind, what = "unreachable", f"failed ({said})"
+        else:
+            hint = "; are model.base_url and model.model right?" if status == 404 else ""
+            kind, what = "rejected", f"rejects the request ({said}){hint}"
+        return ModelError(f"{self._where} {what}", kind=kind, retry_after_s=wait_s)
 
     def _timed_out(self) -> ModelError:
         return ModelError(
-            f"no reply from {self.config.base_url} within {self.config.timeout_s:g} s (model.timeout_s)",
+            f"no reply from {self._where} within {self.config.timeout_s:g} s (model.timeout_s)",
             kind="timeout",
         )
 
     def _garbage(self, what: str) -> ModelError:
-        return ModelError(f"{self.config.base_url} sent no chat completion: {what}", kind="garbage")
+        return ModelError(f"{self._where} sent no chat completion: {what}", kind="garbage")
 
     def _said(self, text: str) -> str:
         """Return what the provider said: one short line, without the key."""

@@ -6,13 +6,15 @@ Not streaming, bounded in size and concurrency, on the loopback interface unless
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import ipaddress
 import itertools
 import json
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -180,21 +182,44 @@ def make_app(model: ChatModel, config: ServeConfig = ServeConfig()) -> Starlette
 def _server(model: ChatModel, config: ServeConfig) -> Any:
     import uvicorn
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            make_app(model, config),
-            host=config.host,
-            port=config.port,
-            log_level="warning",
-            lifespan="off",
-            timeout_graceful_shutdown=2,
-        )
-    )
+    app = make_app(model, config)
+    settings = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+    return uvicorn.Server(settings)
 
 
-def serve(model: ChatModel, config: ServeConfig = ServeConfig()) -> None:
-    """Serve until interrupted."""
-    _server(model, config).run()
+def _listen(config: ServeConfig) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        RuntimeError: Host or port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family)
+    except OSError as error:
+        where = f"{config.host}:{config.port}"
+        raise RuntimeError(
+            f"cannot serve at {where}: {error.strerror}; choose another host or port"
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+
+def serve(
+    model: ChatModel, config: ServeConfig = ServeConfig(), on_start: Callable[[str], None] | None = None
+) -> None:
+    """Serve until interrupted; `on_start` is told the base URL.
+
+    Raises:
+        RuntimeError: Host or port cannot be had.
+    """
+    with _listen(config) as listener:
+        if on_start is not None:
+            on_start(_url(listener))
+        _server(model, config).run(sockets=[listener])
 
 
 @contextmanager
@@ -202,18 +227,15 @@ def serving(model: ChatModel, config: ServeConfig = ServeConfig()) -> Iterator[s
     """Serve from a thread while the context is open; gives the base URL, ending in ``/v1``.
 
     Raises:
-        RuntimeError: The server did not start (port in use).
+        RuntimeError: Host or port cannot be had.
     """
-    server = _server(model, config)
-    thread = threading.Thread(target=server.run, name="serve-model", daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.005)
-    if not server.started:
-        raise RuntimeError(f"cannot serve at {config.host}:{config.port}; is the port in use?")
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://{config.host}:{port}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with _listen(config) as listener:
+        server = _server(model, config)
+        run = functools.partial(server.run, sockets=[listener])
+        thread = threading.Thread(target=run, name="serve-model", daemon=True)
+        thread.start()  # requests that come before it is ready wait in the socket
+        try:
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
