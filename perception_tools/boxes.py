@@ -178,6 +178,27 @@ def complete_by_view(
     return np.concatenate([points, turned])
 
 
+def is_round(points: FloatArray, box: Box3D, shape: str = "", band_m: float = 0.006) -> bool:
+    """Tell whether an object's outline from above is nearer to an ellipse than to a rectangle.
+
+    Args:
+        points: Observed points of the object in world [m], shape (N, 3).
+        box: Its box.
+        shape: What it was recognised as; decides if it is a known shape.
+        band_m: Depth of the band of highest points that is looked at [m].
+    """
+    if shape in ("bowl", "mug", "cylinder", "sphere") or shape in ("box", "tray"):
+        return shape not in ("box", "tray")
+    half = np.maximum(box.size_m[:2] / 2, 1e-6)
+    top = box.to_local(points[points[:, 2] > box.top_z_m - band_m])[:, :2] / half
+    top = top[np.abs(top).max(axis=1) > 0.7]
+    if len(top) == 0:
+        return False
+    from_circle = np.median(np.abs(np.linalg.norm(top, axis=1) - 1))
+    from_square = np.median(np.abs(np.abs(top).max(axis=1) - 1))
+    return bool(from_circle <= from_square)
+
+
 def surface_points(box: Box3D, shape: str = "box", step_m: float = 0.004) -> FloatArray:
     """Return points on the surface of a solid that fills a box [m], shape (N, 3).
 

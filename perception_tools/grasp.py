@@ -146,7 +146,7 @@ def find_grasps(
     if not hollow or box.size_m[1] < config.sampling.max_width_m:
         candidates += across(solid, box, config.sampling, config.gripper)
     if hollow:
-        candidates += rim(points, box, config.sampling, config.gripper)
+        candidates += rim(points, box, config.sampling, config.gripper, known.shape)
     label = mask.label or mask.name
     if not candidates:
         raise Negative(

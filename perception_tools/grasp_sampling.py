@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from perception_tools.boxes import Box3D
+from perception_tools.boxes import Box3D, is_round
 from perception_tools.geometry import FloatArray
 from perception_tools.gripper import GripperGeometry
 
@@ -187,7 +187,7 @@ def _antipodality(xy: FloatArray, yaw: float, offset: float, finger_m: float, ma
 
 
 def rim(
-    points: FloatArray, box: Box3D, config: SamplingConfig, gripper: GripperGeometry
+    points: FloatArray, box: Box3D, config: SamplingConfig, gripper: GripperGeometry, shape: str = ""
 ) -> Iterator[Candidate]:
     """Yield grasps on the wall of a hollow object, seen around its rim.
 
@@ -196,12 +196,13 @@ def rim(
         box: Its box.
         config: Settings.
         gripper: Shape of the gripper.
+        shape: What it was recognised as, "" if it was not.
     """
     floor_z = _floor_z(points, box)
     least_z = max(config.support_z_m + config.table_clearance_m, floor_z + 0.003)
     walls = [
         wall
-        for anchor, normal in _rim_anchors(points, box, config.num_rim)
+        for anchor, normal in _rim_anchors(points, box, config.num_rim, shape)
         if (wall := _find_wall(points, box, anchor, normal, floor_z)) is not None
     ]
     slopes = [wall.slope_rad for wall in walls if wall.slope_rad is not None]
@@ -264,15 +265,14 @@ def _floor_z(points: FloatArray, box: Box3D) -> float:
     return float(np.quantile(inner[:, 2], 0.2)) if len(inner) >= 10 else box.bottom_z_m
 
 
-def _rim_anchors(points: FloatArray, box: Box3D, num: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+def _rim_anchors(
+    points: FloatArray, box: Box3D, num: int, shape: str
+) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield points of the rim and the outward normals there, both (2,) in world."""
     half = box.size_m[:2] / 2
     c, s = np.cos(box.yaw_rad), np.sin(box.yaw_rad)
     axes = np.array([[c, s], [-s, c]])
-    top = box.to_local(points[points[:, 2] > box.top_z_m - 0.006])[:, :2] / half
-    round_error = np.median(np.abs(np.linalg.norm(top, axis=1) - 1)) if len(top) else 0.0
-    square_error = np.median(np.abs(np.abs(top).max(axis=1) - 1)) if len(top) else 1.0
-    if round_error <= square_error:
+    if is_round(points, box, shape):
         for angle in np.arange(num) * 2 * np.pi / num:
             unit = np.array([np.cos(angle), np.sin(angle)])
             normal = (unit / half) / np.linalg.norm(unit / half)
