@@ -60,7 +60,11 @@ class Conversation:
             view.append(message)
         view.reverse()
         if meter.turns > 0:
-            view.append(Message("user", (TextContent(_status(meter, hidden)),)))
+            status = TextContent(_status(meter, hidden))
+            if len(view) > 2 and view[-1].role == "user":  # a correction: some providers refuse two in a row
+                view[-1] = replace(view[-1], content=(*view[-1].content, status))
+            else:
+                view.append(Message("user", (status,)))
         return view
 
 

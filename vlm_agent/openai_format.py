@@ -12,6 +12,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -51,6 +52,10 @@ def messages_to_json(
         if message.role != "tool" and pending:
             out.append({"role": "user", "content": pending})
             pending = []
+            if message.role == "user" and all(isinstance(c, TextContent) for c in message.content):
+                # one user message instead of two in a row, which some providers refuse
+                out[-1]["content"].append({"type": "text", "text": message.text})
+                continue
         images = [c for c in message.content if isinstance(c, ImageContent)]
         parts = _image_parts(images, image_format, jpeg_quality)
         if message.role == "tool":
@@ -245,13 +250,18 @@ def _give_to_calls(messages: list[Message], content: Content) -> bool:
         return False
     answers = {m.call_id: k for k, m in enumerate(messages) if m.role == "tool"}
     target: int | None = None
+    rest: Content = []  # what the user said besides
     for item in _unmarked(content):
         mark = _OF_CALL.fullmatch(item.text) if isinstance(item, TextContent) else None
         if mark is not None:
             target = answers.get(mark.group(1))
+        elif isinstance(item, TextContent):
+            rest.append(item)
         elif target is not None:
             old = messages[target]
-            messages[target] = Message(old.role, (*old.content, item), old.tool_calls, old.call_id)
+            messages[target] = replace(old, content=(*old.content, item))
+    if rest:
+        messages.append(Message("user", tuple(rest)))
     return True
 
 

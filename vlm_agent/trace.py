@@ -49,6 +49,8 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 """Every kind of event with the fields that it must have; others may be added."""
 
+SYNCED = ("safety", "run_end")  # forced to the disk at once
+
 _SECRET_KEY = re.compile(r"(^|_)(api_?key|token|secret|password|passwd|authorization)$", re.IGNORECASE)
 _ADVICE = "free space or choose another folder"
 _SECRET_ENV = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
@@ -177,6 +179,8 @@ class TraceWriter:
             head = {"event": kind, "seq": self._count, "t_wall_s": round(self.now(), 6)} | self._robot_time()
             self._append(json.dumps(head | body, allow_nan=False).encode("ascii") + b"\n")
             self._count += 1
+            if kind in SYNCED:
+                self.sync()
 
     def artifact(self, artifact: Artifact) -> None:
         """Save an artifact's picture in `artifacts/` (once) and append its event.

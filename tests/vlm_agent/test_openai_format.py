@@ -60,12 +60,12 @@ def test_conversation_survives_the_wire(images_in_tool_results):
 def test_images_of_tool_results_follow_all_results_and_name_their_call():
     data = messages_to_json(CONVERSATION)
     assert [m["role"] for m in data] == [
-        *("system", "user", "assistant", "tool", "tool", "user", "user", "assistant", "tool")
+        *("system", "user", "assistant", "tool", "tool", "user", "assistant", "tool")
     ]
     parts = data[5]["content"]
     assert [p.get("text", "image") for p in parts] == [
         *("[images of call a]", "[image image_2]", "image", "[image ]", "image"),
-        *("[images of call b]", "[image image_4]", "image"),
+        *("[images of call b]", "[image image_4]", "image", "[status] left"),
     ]
     assert all(isinstance(data[k]["content"], str) for k in (3, 4))
     assert parts[2]["image_url"]["url"].startswith("data:image/jpeg;base64,")
