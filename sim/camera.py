@@ -119,9 +119,9 @@ class SimCamera:
             depth_m = add_depth_noise(depth_m, view.intrinsics, noise, rng)
         return RgbdFrame(rgb, depth_m, view.intrinsics, view.T_world_camera, view.time_s, self._name)
 
-    def preview(self) -> NDArray[np.uint8]:
-        """Return only colour, without noise, (H, W, 3): cheap frames for videos."""
-        return self._view(self._name, with_depth=False).rgb
+    def preview(self, width: int | None = None) -> NDArray[np.uint8]:
+        """Return only colour, without noise, (H, W, 3), maybe smaller: cheap frames for videos."""
+        return self._view(self._name, with_depth=False, width=width).rgb
 
 
 def add_rgb_noise(

@@ -134,7 +134,7 @@ def _add_lights(spec: mujoco.MjSpec, look: SceneLook) -> None:
     spec.visual.headlight.ambient = [0.46, 0.46, 0.46]
     spec.visual.headlight.diffuse = [0.18, 0.18, 0.18]
     spec.visual.headlight.specular = [0.05, 0.05, 0.05]
-    spec.visual.quality.shadowsize = 2048
+    spec.visual.quality.shadowsize = 1024
     spec.visual.map.shadowclip = 1.3
     position = np.array(look.light_pos_m)
     direction = np.array([0.5, 0.0, 0.0]) - position

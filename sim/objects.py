@@ -36,7 +36,7 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "brown": (0.38, 0.20, 0.09),
     "white": (0.95, 0.95, 0.93),
     "gray": (0.40, 0.40, 0.41),
-    "black": (0.05, 0.05, 0.055),
+    "black": (0.085, 0.085, 0.09),
 }
 HELD_OUT_COLORS = ("purple", "pink", "brown")
 TRAIN_COLORS = tuple(c for c in COLORS if c not in HELD_OUT_COLORS)

@@ -259,24 +259,30 @@ class Renderer:
         """Names of the model's cameras."""
         return tuple(self._model.camera(k).name for k in range(self._model.ncam))
 
-    def view(self, camera: str, *, with_depth: bool = True) -> RawView:
+    def view(self, camera: str, *, with_depth: bool = True, width: int | None = None) -> RawView:
         """Render one camera now.
 
         Args:
             camera: Camera name.
             with_depth: If False, `depth_m` is all zero and costs nothing (videos).
+            width: Smaller image width [px] than the renderer's, with the same proportions.
 
         Raises:
-            ValueError: Unknown camera; lists the valid ones.
+            ValueError: Unknown camera (lists the valid ones), or `width` out of range.
             RenderingUnavailable: No GL; says which package to install.
         """
         camera_id = self._camera_id(camera)
+        size = (self.width, self.height)
+        if width is not None:
+            if not 0 < width <= self.width:
+                raise ValueError(f"width must be in 1..{self.width}, got {width}")
+            size = (width, max(1, round(width * self.height / self.width)))
         with self._copy_lock:
             time_s = self._snapshot()
-            rgb, depth_m = _gl().call(lambda: self._draw(camera_id, with_depth))
+            rgb, depth_m = _gl().call(lambda: self._draw(camera_id, with_depth, size))
             T_world_camera = self._pose(camera, camera_id)
         fovy_rad = float(np.deg2rad(self._model.cam_fovy[camera_id]))
-        intrinsics = Intrinsics.from_fovy(fovy_rad, self.width, self.height)
+        intrinsics = Intrinsics.from_fovy(fovy_rad, *size)
         return RawView(rgb, depth_m, intrinsics, T_world_camera, time_s)
 
     def close(self) -> None:
@@ -317,24 +323,26 @@ class Renderer:
         gl.make_current()
         return self._gl_scene
 
-    def _update(self, gl_scene: _GlScene, camera_id: int) -> mujoco.MjrRect:
+    def _update(self, gl_scene: _GlScene, camera_id: int, size: tuple[int, int]) -> mujoco.MjrRect:
         view = mujoco.MjvCamera()
         view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         view.fixedcamid = camera_id
         mujoco.mjv_updateScene(
             self._model, self._copy, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, gl_scene.scene
         )
-        return mujoco.MjrRect(0, 0, self.width, self.height)
+        return mujoco.MjrRect(0, 0, *size)
 
-    def _draw(self, camera_id: int, with_depth: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _draw(
+        self, camera_id: int, with_depth: bool, size: tuple[int, int]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         gl_scene = self._open()
-        rect = self._update(gl_scene, camera_id)
-        rgb = np.empty((self.height, self.width, 3), np.uint8)
+        rect = self._update(gl_scene, camera_id, size)
+        rgb = np.empty((size[1], size[0], 3), np.uint8)
         gl_scene.render(rect)
         mujoco.mjr_readPixels(rgb, None, rect, gl_scene.context)
         if not with_depth:
-            return rgb[::-1].copy(), np.zeros((self.height, self.width), np.float32)
-        window = np.empty((self.height, self.width), np.float32)
+            return rgb[::-1].copy(), np.zeros((size[1], size[0]), np.float32)
+        window = np.empty((size[1], size[0]), np.float32)
         with _flat_colors(gl_scene.scene):
             gl_scene.render(rect)
             mujoco.mjr_readPixels(None, window, rect, gl_scene.context)
@@ -361,7 +369,7 @@ class TruthRenderer(Renderer):
 
     def _draw_ids(self, camera_id: int) -> NDArray[np.int32]:
         gl_scene = self._open()
-        rect = self._update(gl_scene, camera_id)
+        rect = self._update(gl_scene, camera_id, (self.width, self.height))
         pixels = np.empty((self.height, self.width, 3), np.uint8)
         with _flat_colors(gl_scene.scene):
             gl_scene.render(rect)

@@ -35,6 +35,7 @@ from sim.tabletop_goals import (
 VIEWER = (np.array([0.0, 1.0]), np.array([-1.0, 0.0]))
 SMALL_SHAPES: tuple[Shape, ...] = ("box", "cylinder", "sphere")
 SIZE_STEPS = (0.031, 0.041, 0.0535)  # extents differ by 30 % and more, and all fit the gripper
+MIN_OBJECTS = 3
 MARGIN_M = 0.05  # by which "nearest", "leftmost" and the like are clear
 
 Placement = Mapping[str, PlacedObject]
@@ -85,7 +86,11 @@ def draw_task(
     """
     if family not in FAMILIES:
         raise ValueError(f"unknown family {family!r}; families: {', '.join(FAMILIES)}")
-    draft = FAMILIES[family](Draw(rng))
+    draw = Draw(rng)
+    draft = FAMILIES[family](draw)
+    while len(draft.objects) < MIN_OBJECTS:
+        draw.others(1, 1)
+        draft = replace(draft, objects=tuple(draw.objects))
     for _ in range(60):
         placed = place(rng, draft.objects, config)
         if draft.accept({p.spec.name: p for p in placed}):
@@ -122,7 +127,8 @@ class Draw:
         self, shape: Shape, color: str, *, split: Split = "train", size_m: FloatArray | None = None
     ) -> ObjectSpec:
         """Draw an object and keep it."""
-        name = f"{color}_{shape}_{len(self.objects) + 1}"
+        alike = [o for o in self.objects if (o.color, o.shape) == (color, shape)]
+        name = f"{color}_{shape}" + (f"_{len(alike) + 1}" if alike else "")
         obj = sample_object(self.rng, name, shape, color, split=split)
         if size_m is not None:
             mass = obj.mass_kg * float(np.prod(size_m) / np.prod(obj.size_m))

@@ -173,6 +173,20 @@ def test_colors_are_true_under_the_lights():
 
 
 @pytest.mark.render
+def test_smaller_images_show_the_same(scene, renderer):
+    """Halved intrinsics: a landmark projects to half the pixel (pixel centres at integers)."""
+    large, small = renderer.view("scene"), renderer.view("scene", width=320)
+    assert small.rgb.shape == (240, 320, 3) and small.depth_m.shape == (240, 320)
+    expected = large.intrinsics.resize(320, 240)
+    assert small.intrinsics.fx == pytest.approx(expected.fx)
+    assert small.intrinsics.cx == pytest.approx(expected.cx)
+    averaged = large.rgb.reshape(240, 2, 320, 2, 3).mean((1, 3))
+    assert np.abs(averaged - small.rgb).mean() < 3
+    with pytest.raises(ValueError, match="640"):
+        renderer.view("scene", width=641)
+
+
+@pytest.mark.render
 def test_renderers_do_not_disturb_each_other(scene, renderer):
     reference = renderer.view("scene").rgb
     others = [Renderer(scene.model, scene.data, scene.lock) for _ in range(2)]

@@ -138,7 +138,7 @@ def test_every_object_is_visible_apart_and_upright(world, family):
     for seed in range(4):
         world.reset(seed, family)
         scene = world.scene
-        assert 2 <= len(scene.objects) <= 8
+        assert 3 <= len(scene.objects) <= 7
         seen = visible_fractions(scene, world._judge.poses(), np.array(scene.layout.camera_eye_m))
         assert min(seen.values()) >= world.config.min_visible
 
