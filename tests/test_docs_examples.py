@@ -3,6 +3,7 @@
 import re
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -35,7 +36,7 @@ class Example:
 def examples(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     starts = [m.start() for m in re.finditer(r"^## ", text, re.MULTILINE)] + [len(text)]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         blocks = tuple(
             (text.count("\n", 0, m.start("code")), m["code"], "render" in m["flags"])
             for m in _BLOCK.finditer(text, start, end)
