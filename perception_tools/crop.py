@@ -62,7 +62,7 @@ def zoom(
         image: Picture to enlarge.
         u_px: Column to centre on [px].
         v_px: Row to centre on [px].
-        factor: Magnification, 1 to 16.
+        factor: Magnification, 1 to 16 [1].
     """
     view = view_of(ctx, ctx.workspace.get(image, "image").name)
     rows, columns = view.rgb.shape[:2]
