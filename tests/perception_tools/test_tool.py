@@ -128,7 +128,7 @@ CARRIED = (
     float,
     str,
     bool,
-    Optional[float],
+    Optional[float],  # noqa: UP045
     list[float],
     tuple[int, str],
     Literal["a", 1],
