@@ -146,7 +146,7 @@ def put_frame(ctx: ToolContext, frame: RgbdFrame) -> View:
 def robot_pixels(ctx: ToolContext, frame: RgbdFrame, stride: int = 3) -> BoolArray | None:
     """Return which pixels, (H, W), show the robot at this moment; None if that is unknown.
 
-    Only every `stride`-th pixel is tested; its neighbours follow it.
+    Only every `stride`-th pixel is tested; its neighbours follow it, and a rim of as many pixels.
     """
     if ctx.is_robot is None or frame.depth_m is None:
         return None
@@ -154,6 +154,7 @@ def robot_pixels(ctx: ToolContext, frame: RgbdFrame, stride: int = 3) -> BoolArr
     valid = np.isfinite(points[..., 0])
     coarse = np.zeros(valid.shape, dtype=np.uint8)
     coarse[valid] = ctx.is_robot(points[valid])
+    coarse = cv2.dilate(coarse, np.ones((3, 3), np.uint8))  # depth is poorest along the robot's outline
     height, width = frame.depth_m.shape
     fine = cv2.resize(coarse, None, fx=stride, fy=stride, interpolation=cv2.INTER_NEAREST)
     return fine[:height, :width].astype(bool)
