@@ -94,6 +94,15 @@ class SafetyConfig:
             raise ValueError("SafetyConfig: lowest_point_z_m and contact_grace_s must be finite, grace >= 0")
 
 
+def scaled_limits(limits: JointLimits, config: SafetyConfig) -> JointLimits:
+    """Return a robot's limits as the config scales them: what planners must keep, too."""
+    return replace(
+        limits,
+        velocity=limits.velocity * config.velocity_scale,
+        acceleration=limits.acceleration * config.acceleration_scale,
+    )
+
+
 class ViolationKind(StrEnum):
     """What a command would have violated, had it been passed on."""
 
@@ -177,11 +186,7 @@ class SafetyFilter:
         self.config = config or SafetyConfig()
         if not (limits.acceleration > 0).all():
             raise ValueError("SafetyFilter needs positive acceleration limits for every joint")
-        self.limits = replace(
-            limits,
-            velocity=limits.velocity * self.config.velocity_scale,
-            acceleration=limits.acceleration * self.config.acceleration_scale,
-        )
+        self.limits = scaled_limits(limits, self.config)
         self.gripper_width_m = gripper_width_m
         self._forward = forward
         self._lowest_point = lowest_point

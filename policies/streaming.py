@@ -28,6 +28,7 @@ from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
 _BRAKE_RATES = 33  # path speeds tried per tick while braking along a trajectory
 _YIELD_S = 0.2  # time to let go of the pressing force after contact [s]
 _LOG_LENGTH = 1000
+_ALWAYS_COUNTED = frozenset({ViolationKind.POSITION, ViolationKind.WORKSPACE})
 
 
 class Stream:
@@ -94,8 +95,8 @@ class Stream:
             setpoint, violations = self.filter.limit(
                 target, self.setpoint(), self.config.control_period_s, feedforward=feedforward
             )
-            if feedforward is not None:  # a checked trajectory: nothing should be left to prevent
-                self.count(violations)
+            # Steps clamped in speed only catch up, e.g. from a start a little beside the trajectory's.
+            self.count(v for v in violations if v.kind in _ALWAYS_COUNTED)
             return self._send(setpoint)
 
     def send_gripper(self, command: GripperCommand) -> GripperCommand | None:
@@ -276,16 +277,15 @@ class Motion:
         return MotionOutcome.CONTACT, message
 
     def _halt(self, outcome: MotionOutcome, message: str) -> MotionResult:
-        """Brake every joint at once, then let go of the pressing force by yielding to the measured pose."""
+        """Brake every joint at once, and let go of the pressing force: rest where the robot is now."""
         if outcome is MotionOutcome.STOPPED:
             return self._result(outcome, message)
         until_s = self._stream.driver.clock() + _YIELD_S
+        state, last = self._stream.driver.state(), self._stream.setpoint()
+        is_known = np.isfinite(state.joint_pos).all() and not self._stream.is_stale(state)
+        target = state.joint_pos if is_known else self._stream.filter.rest_position(last, self._dt_s)
         while self._stream.driver.clock() < until_s or np.abs(self._stream.setpoint().joint_vel).max() > 1e-9:
-            state, last = self._stream.driver.state(), self._stream.setpoint()
-            is_known = np.isfinite(state.joint_pos).all() and not self._stream.is_stale(state)
-            brake = self._stream.filter.rest_position(last, self._dt_s)
-            is_yielding = is_known and self._stream.driver.clock() < until_s
-            self._stream.step(state.joint_pos if is_yielding else brake)
+            self._stream.step(target)
             self._stream.wait()
         return self._result(outcome, message)
 

@@ -64,7 +64,7 @@ def test_scales_tighten_the_limits(start, targets, scale):
     assert_within_limits(np.arange(len(rows)) * DT, rows, start, tight, DT)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(start=inside, target=inside)
 def test_resting_target_is_reached_without_passing_it(start, target):
     rows, last = run(SafetyFilter(LIMITS, CONFIG), [target] * 700, start)
