@@ -21,7 +21,18 @@ REFERENCES: Mapping[str, tuple[str, ...]] = {
     "red": ("8b0000", "b22222", "dc143c", "cc1210", "ff0000", "e03030"),
     "orange": ("d96a0a", "e67314", "ff7f50", "ff8c00", "ffa500"),
     "yellow": ("b8a000", "d4b80f", "f2d114", "ffd700", "ffff00", "f0e68c"),
-    "green": ("006400", "228b22", "2e8b57", "198c24", "6b8e23", "32cd32", "00ff7f", "90ee90", "9acd32", "008080"),
+    "green": (
+        "006400",
+        "228b22",
+        "2e8b57",
+        "198c24",
+        "6b8e23",
+        "32cd32",
+        "00ff7f",
+        "90ee90",
+        "9acd32",
+        "008080",
+    ),
     "blue": ("000080", "191970", "1233bf", "0000ff", "4682b4", "4169e1", "1e90ff", "87ceeb", "00ced1"),
     "purple": ("4b0082", "330f4d", "6b1f9e", "663399", "800080", "8a2be2", "9370db", "9932cc"),
     "pink": ("c71585", "db7093", "ff1493", "ff69b4", "f273a6", "ffb6c1", "ffc0cb", "ff00ff"),
@@ -41,12 +52,15 @@ class ColorConfig:
         softness: Distance in CIELAB that lowers the odds of a name by a factor e.
         lit_range: Quantiles of brightness between which pixels count as well lit: below is
             shading, above are highlights.
+        side_light: Brightness of an upright surface relative to one that faces up: light mostly comes
+            from above, so upright surfaces look darker than they are.
         white_rgb: What the camera shows of a white sheet under the light at hand (0..255).
     """
 
     lightness_weight: float = 0.7
     softness: float = 4.0
-    lit_range: tuple[float, float] = (0.55, 0.92)
+    lit_range: tuple[float, float] = (0.5, 0.9)
+    side_light: float = 0.66
     white_rgb: tuple[float, float, float] = (255.0, 255.0, 255.0)
 
 
@@ -101,11 +115,15 @@ def name_rgb(rgb: ArrayLike, config: ColorConfig | None = None) -> ColorName:
     return ColorName(COLOR_NAMES[best], float(odds[best]), scores, (r, g, b), float(lab[0]))
 
 
-def name_color(pixels: ArrayLike, config: ColorConfig | None = None) -> ColorName:
+def name_color(
+    pixels: ArrayLike, normal_z: ArrayLike | None = None, config: ColorConfig | None = None
+) -> ColorName:
     """Name the colour of an object.
 
     Args:
         pixels: Its pixels, sRGB 0..255, shape (N, 3), N >= 1.
+        normal_z: Vertical component of the surface normal at every pixel, shape (N,), to take out
+            the shading by light from above; None: unknown.
         config: Settings.
 
     Raises:
@@ -115,6 +133,9 @@ def name_color(pixels: ArrayLike, config: ColorConfig | None = None) -> ColorNam
     rgb = np.asarray(pixels, dtype=np.float64).reshape(-1, 3)
     if len(rgb) == 0:
         raise ValueError("name_color needs at least one pixel")
+    if normal_z is not None:
+        up = np.clip(np.asarray(normal_z, dtype=np.float64), 0, 1)
+        rgb = rgb / (config.side_light + (1 - config.side_light) * up)[:, None]
     brightness = rgb @ [0.299, 0.587, 0.114]
     low, high = np.quantile(brightness, config.lit_range)
     lit = (brightness >= low) & (brightness <= high)

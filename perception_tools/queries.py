@@ -114,7 +114,9 @@ def parse_query(text: str) -> tuple[ObjectQuery, ...]:
         if has_noun:
             noun = query
         elif noun is not None:
-            query = ObjectQuery(query.colors or noun.colors, noun.shapes, noun.is_cube, query.order or noun.order)
+            query = ObjectQuery(
+                query.colors or noun.colors, noun.shapes, noun.is_cube, query.order or noun.order
+            )
         queries.insert(0, query)
     return tuple(queries)
 
@@ -139,7 +141,9 @@ def _parse_phrase(part: str) -> tuple[ObjectQuery, bool]:
         has_noun |= kind in ("shape", "group")
     if not words or not (colors or order or has_noun):
         raise BadArguments(f"nothing to look for in {part.strip()!r}; {known_words()}")
-    return ObjectQuery(tuple(dict.fromkeys(colors)), tuple(dict.fromkeys(shapes)), is_cube, tuple(order)), has_noun
+    return ObjectQuery(
+        tuple(dict.fromkeys(colors)), tuple(dict.fromkeys(shapes)), is_cube, tuple(order)
+    ), has_noun
 
 
 def _look_up(word: str) -> tuple[str, str]:

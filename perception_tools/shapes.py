@@ -10,7 +10,7 @@ import numpy as np
 
 from perception_tools.boxes import Box3D
 from perception_tools.fitting import Evidence, fit_solid
-from perception_tools.geometry import BoolArray, FloatArray
+from perception_tools.geometry import FloatArray
 from perception_tools.queries import CONTAINERS
 from perception_tools.solids import YAW_ARM_M, Solid
 
@@ -22,8 +22,6 @@ class ShapeConfig:
     Attributes:
         wall_m: Wall thickness assumed of hollow things [m].
         rim_m: Depth of the band of highest points taken as top or rim [m].
-        hollow_m: Points this far below the highest ones do not close the top [m].
-        closed_top: Share of the area inside the rim that must be closed at its height for a solid.
         mug_aspect: Height over diameter that separates bowls (below) from mugs.
         plate_aspect: Height over diameter that separates plates (below) from bowls.
         misfit_scale: Difference of misfits that halves the odds (about) of a shape.
@@ -34,8 +32,6 @@ class ShapeConfig:
 
     wall_m: float = 0.005
     rim_m: float = 0.006
-    hollow_m: float = 0.007
-    closed_top: float = 0.4
     mug_aspect: float = 0.58
     plate_aspect: float = 0.15
     misfit_scale: float = 0.15
@@ -71,13 +67,20 @@ class ShapeEstimate:
 
 
 def estimate_shape(
-    evidence: Evidence, base_z_m: float, config: ShapeConfig | None = None
+    evidence: Evidence,
+    base_z_m: float,
+    *,
+    is_open: bool,
+    on_top: FloatArray | None = None,
+    config: ShapeConfig | None = None,
 ) -> ShapeEstimate:
     """Fit the solids that come into question and compare how well they explain the view.
 
     Args:
         evidence: What the view shows of the object.
         base_z_m: Height of what it stands on [m].
+        is_open: Whether it is hollow and open at the top.
+        on_top: Footprint in world x, y [m], (K, 2), of what stands on it and hides its extent.
         config: Settings.
 
     Raises:
@@ -86,11 +89,9 @@ def estimate_shape(
     config = config or ShapeConfig()
     if len(evidence.points) < 8:
         raise ValueError(f"estimate_shape needs 8 points or more, got {len(evidence.points)}")
-    top_z = _top_z(evidence.points)
-    hollow = filled_top(evidence, config) < config.closed_top
-    starts = _starts(evidence.points, base_z_m, top_z, hollow, config)
-    thin = _thinned(evidence, config)
-    fits = {name: fit_solid(start, thin) for name, start in starts.items()}
+    starts = _starts(evidence.points, base_z_m, is_open, on_top, config)
+    thin = evidence.thinned(config.max_points, config.max_outline)
+    fits = _fit_all(starts, thin)
     names = list(fits)
     misfits = np.array([fits[name][1] for name in names])
     odds = np.exp(-(misfits - misfits.min()) / config.misfit_scale)
@@ -104,53 +105,35 @@ def estimate_shape(
     return ShapeEstimate(shape, float(scores[shape]), scores, solid, solid.box(), misfit)
 
 
-def _top_z(points: FloatArray) -> float:
-    return float(np.quantile(points[:, 2], 0.97))
-
-
-def filled_top(evidence: Evidence, config: ShapeConfig) -> float:
-    """Return how much of the area inside the rim is closed at the rim's height: 1 lid, 0 open.
-
-    The points seen near the rim's height are compared with the number that a closed top would show.
-    """
-    points = evidence.points
-    top_z = _top_z(points)
-    rim = points[points[:, 2] > top_z - config.rim_m, :2].astype(np.float32)
-    if len(rim) < 8:
-        return 1.0
-    hull = cv2.convexHull(rim)[:, 0].astype(np.float64)
-    middle = hull.mean(axis=0)
-    hull = middle + 0.8 * (hull - middle)
-    high = points[points[:, 2] > top_z - config.hollow_m, :2]
-    ray = points.mean(axis=0) - evidence.T_world_camera.position_m
-    distance = float(np.linalg.norm(ray))
-    sine = max(abs(ray[2]) / distance, 0.2)
-    pixel_area = distance**2 / (evidence.intrinsics.fx * evidence.intrinsics.fy) / sine
-    expected = cv2.contourArea(hull.astype(np.float32)) / pixel_area
-    return 1.0 if expected < 8 else float(_in_polygon(high, hull).sum() / expected)
-
-
-def _in_polygon(xy: FloatArray, hull: FloatArray) -> BoolArray:
-    edges = np.roll(hull, -1, axis=0) - hull
-    offset = xy[:, None] - hull[None]
-    cross = edges[None, :, 0] * offset[..., 1] - edges[None, :, 1] * offset[..., 0]
-    return (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)
+def _fit_all(starts: Mapping[str, Solid], evidence: Evidence) -> dict[str, tuple[Solid, float]]:
+    """Fit every solid roughly, and those that may still win to the end."""
+    rough = {name: fit_solid(start, evidence, iterations=3) for name, start in starts.items()}
+    best = min(misfit for _, misfit in rough.values())
+    return {
+        name: fit_solid(solid, evidence) if misfit < 2 * best + 0.2 else (solid, misfit)
+        for name, (solid, misfit) in rough.items()
+    }
 
 
 def _starts(
-    points: FloatArray, base_z: float, top_z: float, hollow: bool, config: ShapeConfig
+    points: FloatArray, base_z: float, is_open: bool, on_top: FloatArray | None, config: ShapeConfig
 ) -> dict[str, Solid]:
     """Return the first guess of every solid that comes into question, by name."""
+    top_z = float(np.quantile(points[:, 2], 0.97))
     height = max(top_z - base_z, 0.006)
-    (cx, cy), (a, b), angle = cv2.minAreaRect(points[:, :2].astype(np.float32))
+    xy = points[:, :2] if on_top is None else np.concatenate([points[:, :2], on_top])
+    (cx, cy), (a, b), angle = cv2.minAreaRect(xy.astype(np.float32))
     box = np.array([cx, cy, np.deg2rad(angle) * YAW_ARM_M, max(a, 0.005), max(b, 0.005), height])
     rim = points[points[:, 2] > top_z - config.rim_m]
     ring_xy, ring_radius = _circle(rim[:, :2])
-    wall = config.wall_m if hollow else 0.0
-    if hollow:
+    wall = config.wall_m if is_open else 0.0
+    if is_open:
         taper = 0.65 if height < config.mug_aspect * 2 * ring_radius else 1.0
         ring = np.array([*ring_xy, ring_radius, taper * ring_radius, height])
-        return {"hollow box": Solid("box", box, base_z, wall), "hollow round": Solid("frustum", ring, base_z, wall)}
+        return {
+            "hollow box": Solid("box", box, base_z, wall),
+            "hollow round": Solid("frustum", ring, base_z, wall),
+        }
     radius = max(min(a, b) / 2, 0.004)
     round_ = np.array([cx, cy, radius, radius, height])
     ball = np.array([cx, cy, max(height / 2, 0.004)])
@@ -161,9 +144,7 @@ def _starts(
     }
     if 0.6 < height / max(min(a, b), 1e-3) < 1.6 and max(a, b) > 1.2 * height:
         yaw = np.deg2rad(angle + (0 if a >= b else 90))
-        starts["lying"] = Solid(
-            "lying", np.array([cx, cy, yaw * YAW_ARM_M, max(a, b), height / 2]), base_z
-        )
+        starts["lying"] = Solid("lying", np.array([cx, cy, yaw * YAW_ARM_M, max(a, b), height / 2]), base_z)
     return starts
 
 
@@ -173,27 +154,14 @@ def _circle(xy: FloatArray) -> tuple[FloatArray, float]:
     center, radius = xy.mean(axis=0), 0.01
     for _ in range(3):
         p = xy[keep]
-        solution = np.linalg.lstsq(
-            np.column_stack([2 * p, np.ones(len(p))]), (p**2).sum(axis=1), rcond=None
-        )[0]
+        solution = np.linalg.lstsq(np.column_stack([2 * p, np.ones(len(p))]), (p**2).sum(axis=1), rcond=None)[
+            0
+        ]
         center = solution[:2]
         radius = float(np.sqrt(max(solution[2] + center @ center, 1e-6)))
         error = np.abs(np.linalg.norm(xy - center, axis=1) - radius)
         keep = error <= max(np.quantile(error, 0.8), 0.002)
     return center, float(np.clip(radius, 0.004, 0.3))
-
-
-def _thinned(evidence: Evidence, config: ShapeConfig) -> Evidence:
-    points = evidence.points[:: max(1, len(evidence.points) // config.max_points)]
-    outline = evidence.outline_px[:: max(1, len(evidence.outline_px) // config.max_outline)]
-    return Evidence(
-        points,
-        outline,
-        evidence.intrinsics,
-        evidence.T_world_camera,
-        evidence.sigma_m,
-        evidence.sigma_px,
-    )
 
 
 def _shape_scores(

@@ -2,7 +2,7 @@
 
 Each kind maps a parameter vector (all entries [m], so that steps are comparable) to what a camera
 could see of it: the points whose projections span its silhouette, and the signed distance of points
-to its surface. `shapes.py` fits them to masks and clouds.
+to its surface. `fitting.py` fits them; for its sake everything takes K parameter vectors at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from perception_tools.geometry import BoolArray, FloatArray
 
 SolidKind = Literal["box", "frustum", "ball", "lying"]
 YAW_ARM_M = 0.03  # a yaw angle is stored as yaw * YAW_ARM_M
-_CIRCLE = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-_RING = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros_like(_CIRCLE)], axis=1)
 PARAMETERS: dict[SolidKind, tuple[str, ...]] = {
     "box": ("x", "y", "yaw", "length", "width", "height"),
     "frustum": ("x", "y", "top radius", "base radius", "height"),
     "ball": ("x", "y", "radius"),
     "lying": ("x", "y", "yaw", "length", "radius"),
 }
+_ANGLES = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+_COS, _SIN = np.cos(_ANGLES), np.sin(_ANGLES)
+_CORNERS = np.array(
+    [[x, y, z] for z in (0, 1) for x, y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))]
+)
+_OPEN_TOP_M = 1.0  # the inside of an open solid goes on this far above its rim
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Solid:
 
     Attributes:
         kind: Which solid.
-        params: Parameters [m] as named in `PARAMETERS[kind]`.
+        params: Parameters [m] as named in `PARAMETERS[kind]`, shape (P,).
         base_z_m: Height of the support in world [m].
         wall_m: Wall thickness if it is hollow and open at the top, else 0 [m].
     """
@@ -47,103 +51,148 @@ class Solid:
         """Return the same solid with other parameters."""
         return Solid(self.kind, params, self.base_z_m, self.wall_m)
 
-    def silhouette_points(self, eye_m: FloatArray) -> FloatArray:
-        """Return points (N, 3) [m] whose projections from `eye_m` have the silhouette as convex hull."""
-        p, z = self.params, self.base_z_m
-        if self.kind == "box":
-            return self.box().corners()
-        if self.kind == "frustum":
-            center = np.array([p[0], p[1], z])
-            top = center + [0, 0, p[4]] + p[2] * _RING
-            return np.concatenate([center + p[3] * _RING, top])
-        if self.kind == "ball":
-            center = np.array([p[0], p[1], z + p[2]])
-            return _contour_circle(center, p[2], eye_m)
-        axis, across = self._axes()
-        center = np.array([p[0], p[1], z + p[4]])
-        ring = p[4] * (_RING[:, :1] * across + _RING[:, 1:2] * [0, 0, 1.0])
-        return np.concatenate([center + ring + s * p[3] / 2 * axis for s in (-1, 1)])
-
-    def distance_m(self, points: FloatArray, eye_m: FloatArray) -> FloatArray:
-        """Return how far points seen from `eye_m` are off the surface seen there [m], (N,).
-
-        Points (N, 3) of a hollow solid are compared with its inside where their line of sight
-        enters through the opening, else with its outside.
-        """
-        outer = self._solid_distance(points, 0.0)
-        if self.wall_m == 0:
-            return outer
-        return np.where(self._seen_inside(points, eye_m), self._solid_distance(points, self.wall_m), outer)
-
-    def _seen_inside(self, points: FloatArray, eye_m: FloatArray) -> BoolArray:
-        """Return which lines of sight cross the opening, (N,)."""
-        p = self.params
-        top_z = self.base_z_m + (p[4] if self.kind == "frustum" else p[5])
-        rise = np.minimum(points[:, 2] - eye_m[2], -1e-6)
-        entry = eye_m[:2] + (points[:, :2] - eye_m[:2]) * ((top_z - eye_m[2]) / rise)[:, None] - p[:2]
-        if self.kind == "frustum":
-            return np.hypot(entry[:, 0], entry[:, 1]) < p[2] - self.wall_m / 2
-        along, across = self._axes()
-        inset = self.wall_m / 2
-        return (np.abs(entry @ along[:2]) < p[3] / 2 - inset) & (np.abs(entry @ across[:2]) < p[4] / 2 - inset)
-
-    def _solid_distance(self, points: FloatArray, inset_m: float) -> FloatArray:
-        """Signed distance to the full solid shrunk by `inset_m` at sides and floor, open at the top."""
-        p = self.params
-        local = points - [p[0], p[1], self.base_z_m]
-        if self.kind == "ball":
-            return np.linalg.norm(local - [0, 0, p[2]], axis=1) - p[2]
-        if self.kind == "frustum":
-            rise = max(p[4], 1e-3)
-            lean = (p[2] - p[3]) / rise
-            radius = p[3] + lean * local[:, 2]
-            side = (np.hypot(local[:, 0], local[:, 1]) - radius) / np.hypot(1, lean) + inset_m
-            top = local[:, 2] - p[4] - (1.0 if inset_m else 0.0)
-            return _combine(side, np.maximum(inset_m - local[:, 2], top))
-        axis, across = self._axes()
-        along, side = local @ axis, local @ across
-        if self.kind == "lying":
-            radial = np.hypot(side, local[:, 2] - p[4]) - p[4]
-            return _combine(radial, np.abs(along) - p[3] / 2)
-        flat = _combine(np.abs(along) - p[3] / 2 + inset_m, np.abs(side) - p[4] / 2 + inset_m)
-        return _combine(
-            flat, np.maximum(inset_m - local[:, 2], local[:, 2] - p[5] - (1.0 if inset_m else 0.0))
-        )
-
     def box(self) -> Box3D:
         """Return the gravity-aligned box around it."""
-        p, z = self.params, self.base_z_m
-        yaw = 0.0
+        p, yaw = self.params, 0.0
         if self.kind == "ball":
             size = np.full(3, 2 * p[2])
         elif self.kind == "frustum":
-            radius = max(p[2], p[3])
-            size = np.array([2 * radius, 2 * radius, p[4]])
+            size = np.array([2 * max(p[2], p[3]), 2 * max(p[2], p[3]), p[4]])
         elif self.kind == "lying":
             yaw, size = p[2] / YAW_ARM_M, np.array([p[3], 2 * p[4], 2 * p[4]])
         else:
             yaw, size = p[2] / YAW_ARM_M, p[3:6]
         size = np.maximum(size, 0)
-        return Box3D(np.array([p[0], p[1], z + size[2] / 2]), size, yaw)
+        return Box3D(np.array([p[0], p[1], self.base_z_m + size[2] / 2]), size, yaw)
 
-    def _axes(self) -> tuple[FloatArray, FloatArray]:
-        yaw = self.params[2] / YAW_ARM_M
-        c, s = np.cos(yaw), np.sin(yaw)
-        return np.array([c, s, 0.0]), np.array([-s, c, 0.0])
+    def distance_m(self, points: FloatArray, eye_m: FloatArray) -> FloatArray:
+        """Return how far points (N, 3) seen from `eye_m` are off the surface seen there [m], (N,)."""
+        return surface_distance_m(self, self.params[None], points, eye_m)[0]
+
+    def normals(self, points: FloatArray, eye_m: FloatArray) -> FloatArray:
+        """Return unit normals of the surface at points (N, 3), on the side seen from `eye_m`, (N, 3)."""
+        steps = 1e-3 * np.eye(3)
+        gradient = np.stack(
+            [self.distance_m(points + s, eye_m) - self.distance_m(points - s, eye_m) for s in steps], axis=1
+        )
+        gradient /= np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-12)
+        away = np.einsum("ij,ij->i", gradient, eye_m - points) < 0
+        return np.where(away[:, None], -gradient, gradient)
 
 
-def _combine(a: FloatArray, b: FloatArray) -> FloatArray:
+# ---- silhouettes --------------------------------------------------------------------------------
+
+
+def silhouette_points(solid: Solid, params: FloatArray, eye_m: FloatArray) -> FloatArray:
+    """Return points whose projections from `eye_m` have the silhouette as their convex hull.
+
+    Args:
+        solid: Kind and support.
+        params: K parameter vectors, shape (K, P).
+        eye_m: Optical centre of the camera in world [m], shape (3,).
+
+    Returns:
+        Points in world [m], shape (K, M, 3).
+    """
+    p = params[..., None]
+    if solid.kind == "box":
+        local = _CORNERS * params[:, None, 3:6]
+        return _placed(p, local[..., 0], local[..., 1], local[..., 2] + solid.base_z_m)
+    if solid.kind == "frustum":
+        x = np.concatenate([p[:, 3] * _COS, p[:, 2] * _COS], axis=1) + p[:, 0]
+        y = np.concatenate([p[:, 3] * _SIN, p[:, 2] * _SIN], axis=1) + p[:, 1]
+        low = np.zeros((len(params), len(_COS)))
+        return np.stack([x, y, np.concatenate([low, low + p[:, 4]], axis=1) + solid.base_z_m], axis=-1)
+    if solid.kind == "ball":
+        center = np.column_stack([params[:, :2], solid.base_z_m + params[:, 2]])
+        return _contour_circle(center, params[:, 2], eye_m)
+    half, radius = p[:, 3] / 2, p[:, 4]
+    along = np.concatenate(
+        [np.broadcast_to(-half, (len(params), 24)), np.broadcast_to(half, (len(params), 24))], 1
+    )
+    across, up = np.tile(radius * _COS, 2), np.tile(radius * _SIN, 2)
+    return _placed(p, along, across, up + radius + solid.base_z_m)
+
+
+def _placed(p: FloatArray, along: FloatArray, across: FloatArray, z: FloatArray) -> FloatArray:
+    """Turn by the yaw and move to (x, y) of parameters (K, P, 1)."""
+    c, s = np.cos(p[:, 2] / YAW_ARM_M), np.sin(p[:, 2] / YAW_ARM_M)
+    return np.stack([c * along - s * across + p[:, 0], s * along + c * across + p[:, 1], z], axis=-1)
+
+
+def _contour_circle(center: FloatArray, radius: FloatArray, eye_m: FloatArray) -> FloatArray:
+    """Return the circles in which balls (K, 3), (K,) are touched by the cone of sight, (K, M, 3)."""
+    toward = eye_m - center
+    distance = np.maximum(np.linalg.norm(toward, axis=1), radius * 1.001)[:, None]
+    toward = toward / distance
+    side = np.cross(toward, [0, 0, 1.0] if abs(toward[0, 2]) < 0.9 else [1.0, 0, 0])
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    sine = radius[:, None] / distance
+    middle = center + radius[:, None] * sine * toward
+    reach = (radius[:, None] * np.sqrt(1 - sine**2))[..., None]
+    ring = _COS[:, None] * side[:, None] + _SIN[:, None] * np.cross(toward, side)[:, None]
+    return middle[:, None] + reach * ring
+
+
+# ---- surfaces -----------------------------------------------------------------------------------
+
+
+def surface_distance_m(solid: Solid, params: FloatArray, points: FloatArray, eye_m: FloatArray) -> FloatArray:
+    """Return how far seen points are off the surface that is seen there, < 0 in the material.
+
+    Points of a hollow solid are compared with its inside where their line of sight enters through
+    the opening, else with its outside.
+
+    Args:
+        solid: Kind, support and wall.
+        params: K parameter vectors, shape (K, P).
+        points: Points in world [m], shape (N, 3).
+        eye_m: Optical centre of the camera in world [m], shape (3,).
+
+    Returns:
+        Signed distances [m], shape (K, N).
+    """
+    outer = _distance(solid, params, points, 0.0)
+    if solid.wall_m == 0:
+        return outer
+    inner = _distance(solid, params, points, solid.wall_m)
+    return np.where(_through_opening(solid, params, points, eye_m), inner, outer)
+
+
+def _distance(solid: Solid, params: FloatArray, points: FloatArray, inset_m: float) -> FloatArray:
+    """Signed distance (K, N) to the full solid, shrunk by `inset_m` at sides and floor."""
+    p = params[..., None]
+    x, y = points[:, 0] - p[:, 0], points[:, 1] - p[:, 1]
+    z = points[:, 2] - solid.base_z_m
+    extra = _OPEN_TOP_M if inset_m else 0.0
+    if solid.kind == "ball":
+        return np.sqrt(x**2 + y**2 + (z - p[:, 2]) ** 2) - p[:, 2]
+    if solid.kind == "frustum":
+        lean = (p[:, 2] - p[:, 3]) / np.maximum(p[:, 4], 1e-3)
+        side = (np.hypot(x, y) - p[:, 3] - lean * z) / np.hypot(1, lean) + inset_m
+        return _both(side, np.maximum(inset_m - z, z - p[:, 4] - extra))
+    c, s = np.cos(p[:, 2] / YAW_ARM_M), np.sin(p[:, 2] / YAW_ARM_M)
+    along, across = np.abs(c * x + s * y) - p[:, 3] / 2, c * y - s * x
+    if solid.kind == "lying":
+        return _both(np.hypot(across, z - p[:, 4]) - p[:, 4], along)
+    flat = _both(along + inset_m, np.abs(across) - p[:, 4] / 2 + inset_m)
+    return _both(flat, np.maximum(inset_m - z, z - p[:, 5] - extra))
+
+
+def _through_opening(solid: Solid, params: FloatArray, points: FloatArray, eye_m: FloatArray) -> BoolArray:
+    """Return which lines of sight cross the opening at the top, (K, N)."""
+    p = params[..., None]
+    top_z = solid.base_z_m + (p[:, 4] if solid.kind == "frustum" else p[:, 5])
+    share = (top_z - eye_m[2]) / np.minimum(points[:, 2] - eye_m[2], -1e-6)
+    x = eye_m[0] + (points[:, 0] - eye_m[0]) * share - p[:, 0]
+    y = eye_m[1] + (points[:, 1] - eye_m[1]) * share - p[:, 1]
+    if solid.kind == "frustum":
+        return np.hypot(x, y) < p[:, 2] - solid.wall_m / 2
+    c, s = np.cos(p[:, 2] / YAW_ARM_M), np.sin(p[:, 2] / YAW_ARM_M)
+    along, across = np.abs(c * x + s * y), np.abs(c * y - s * x)
+    return (along < (p[:, 3] - solid.wall_m) / 2) & (across < (p[:, 4] - solid.wall_m) / 2)
+
+
+def _both(a: FloatArray, b: FloatArray) -> FloatArray:
     """Signed distance to the intersection of two regions that meet at a right angle."""
     return np.hypot(np.maximum(a, 0), np.maximum(b, 0)) + np.minimum(np.maximum(a, b), 0)
-
-
-def _contour_circle(center: FloatArray, radius: float, eye_m: FloatArray) -> FloatArray:
-    """Return the circle in which a ball is touched by the cone of sight, (N, 3)."""
-    toward = eye_m - center
-    distance = max(float(np.linalg.norm(toward)), radius * 1.001)
-    toward = toward / distance
-    side = np.cross(toward, [0, 0, 1.0] if abs(toward[2]) < 0.9 else [1.0, 0, 0])
-    side /= np.linalg.norm(side)
-    ring = _RING[:, :1] * side + _RING[:, 1:2] * np.cross(toward, side)
-    sine = radius / distance
-    return center + radius * sine * toward + radius * np.sqrt(1 - sine**2) * ring

@@ -1,0 +1,176 @@
+"""What one view shows of each region: evidence for its shape, whether it is open, what it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from perception_tools.fitting import Evidence
+from perception_tools.geometry import BoolArray, FloatArray
+from perception_tools.lifted import LabelImage, LiftedFrame, Window, in_convex, window_of
+from perception_tools.outlines import core_of, outline_cracks, without_holes
+
+_PAD_PX = 3
+_RIM_M = 0.006
+_ENOUGH_PX = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One region.
+
+    Attributes:
+        window: Part of the image that holds it, with a few pixels around.
+        mask: Its pixels in the window.
+        evidence: Points and outline for fitting.
+        visible: Share of its outline that is not hidden or cut off, in [0, 1].
+        is_open: Whether it is open at the top and hollow.
+        low_m: Height of its lowest visible points above the plane [m].
+        top_z_m: Height of its highest points in world [m].
+        footprint: Convex hull of its points in world x, y [m], (K, 2), float32.
+    """
+
+    window: Window
+    mask: BoolArray
+    evidence: Evidence
+    visible: float
+    is_open: bool
+    low_m: float
+    top_z_m: float
+    footprint: NDArray[np.float32]
+
+    @property
+    def area_m2(self) -> float:
+        """Area of the footprint."""
+        return float(cv2.contourArea(self.footprint)) if len(self.footprint) > 2 else 0.0
+
+    def full_mask(self, shape: tuple[int, ...]) -> BoolArray:
+        """Return its pixels in an image of a shape (H, W)."""
+        out = np.zeros(shape, dtype=bool)
+        out[self.window] = self.mask
+        return out
+
+
+def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) -> Region | None:
+    """Gather what the view shows of some labels taken as one region; None if it has no usable points."""
+    everywhere = np.isin(labels, list(members))
+    window = window_of(everywhere, _PAD_PX)
+    mask, valid = everywhere[window], frame.valid[window]
+    used = core_of(mask) & valid
+    if used.sum() < _ENOUGH_PX:
+        return None
+    points = frame.points[window][used].astype(np.float64)
+    hidden = _in_front(frame, window, mask, labels[window])
+    cracks, visible = outline_cracks(without_holes(mask), hidden)
+    outline = cracks + [window[1].start, window[0].start]
+    sigma_m = max(0.0012, 1.5 * frame.plane.rmse_m)
+    evidence = Evidence(points, outline, frame.intrinsics, frame.T_world_camera, sigma_m)
+    return Region(
+        window=window,
+        mask=mask,
+        evidence=evidence,
+        visible=visible,
+        is_open=_is_open(frame, window, mask & valid, points),
+        low_m=float(np.quantile(frame.plane.height_m(points), 0.05)),
+        top_z_m=top_z_of(points),
+        footprint=cv2.convexHull(points[:, :2].astype(np.float32))[:, 0],
+    )
+
+
+def top_z_of(points: FloatArray) -> float:
+    """Return the height of the highest of some points (N, 3) [m], robustly."""
+    return float(np.quantile(points[:, 2], 0.97))
+
+
+def overlap(a: Region, b: Region) -> float:
+    """Return the common area of two footprints over that of the smaller."""
+    smaller = min(a.area_m2, b.area_m2)
+    if smaller <= 0:
+        return 0.0
+    return float(cv2.intersectConvexConvex(a.footprint, b.footprint)[0] / smaller)
+
+
+@dataclass(frozen=True)
+class Support:
+    """What a region stands on: the region `label`, in it if `is_inside`, else on its top."""
+
+    label: int
+    is_inside: bool
+
+
+def find_supports(regions: Mapping[int, Region], touch_m: float = 0.02) -> dict[int, Support | None]:
+    """Return for every region what it stands on or in; None: the plane.
+
+    Args:
+        regions: Regions by label.
+        touch_m: A thing stands on another one if its lowest visible points are no lower than this
+            under the other's highest ones, and as near above [m].
+    """
+    return {k: _support_of(k, regions, touch_m) for k in regions}
+
+
+def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Support | None:
+    me = regions[k]
+    middle = me.evidence.points[:, :2].mean(axis=0, keepdims=True)
+    found: list[tuple[float, Support]] = []
+    for j, other in regions.items():
+        if j == k or len(other.footprint) < 3:
+            continue
+        is_smaller = other.area_m2 > 1.15 * me.area_m2
+        if other.is_open and is_smaller and in_convex(middle, other.footprint)[0] and overlap(me, other) > 0.7:
+            found.append((other.top_z_m, Support(j, is_inside=True)))
+        elif _rests_on(me, other, touch_m):
+            found.append((other.top_z_m, Support(j, is_inside=False)))
+    return max(found, key=lambda f: f[0], default=(0.0, None))[1]
+
+
+def _rests_on(upper: Region, lower: Region, touch_m: float) -> bool:
+    """Return whether heights and footprints are those of a thing on another one.
+
+    Of the lower one maybe only a strip of its front is seen, so that footprints need not overlap.
+    """
+    low_z = float(np.quantile(upper.evidence.points[:, 2], 0.05))
+    if abs(low_z - lower.top_z_m) > touch_m or upper.top_z_m < lower.top_z_m + touch_m / 2:
+        return False
+    if overlap(upper, lower) > 0.4:
+        return True
+    is_strip = min(cv2.minAreaRect(lower.footprint)[1]) < 0.5 * min(cv2.minAreaRect(upper.footprint)[1])
+    middle = lower.footprint.mean(axis=0)
+    gap = -cv2.pointPolygonTest(upper.footprint, (float(middle[0]), float(middle[1])), True)
+    return is_strip and gap < touch_m
+
+
+def _in_front(frame: LiftedFrame, window: Window, mask: BoolArray, labels: LabelImage) -> BoolArray:
+    """Return the pixels of other things in the window that are not clearly behind the region there."""
+    others = (labels != 0) & ~mask
+    depth_m = frame.depth_m[window]
+    own = np.where(mask & frame.valid[window], depth_m, np.float32(100.0))
+    near = cv2.erode(own, np.ones((5, 5), np.uint8))
+    behind = (near < 50) & (depth_m > near + 0.006)
+    return others & ~behind
+
+
+def _is_open(frame: LiftedFrame, window: Window, mask: BoolArray, points: FloatArray) -> bool:
+    """Return whether the line of sight through the rim mostly ends below the rim.
+
+    Only pixels of the region itself count, so that things in it or on it do not.
+    """
+    top_z = top_z_of(points)
+    rim = points[points[:, 2] > top_z - _RIM_M]
+    if len(rim) < _ENOUGH_PX:
+        return False
+    hull = cv2.convexHull(rim[:, :2].astype(np.float32))[:, 0].astype(np.float64)
+    middle = hull.mean(axis=0)
+    corners = np.column_stack([middle + 0.8 * (hull - middle), np.full(len(hull), top_z)])
+    uv = frame.intrinsics.project(frame.T_world_camera.inverse() @ corners)
+    if not np.isfinite(uv).all():
+        return False
+    lid = np.zeros(mask.shape, np.uint8)
+    shifted = np.round(uv - [window[1].start, window[0].start]).astype(np.int32)
+    inside = (cv2.fillConvexPoly(lid, shifted, 1) > 0) & mask
+    heights = frame.points[window][inside][:, 2]
+    return len(heights) >= _ENOUGH_PX and bool((heights > top_z - _RIM_M - 0.001).mean() < 0.4)
