@@ -25,7 +25,7 @@ from perception_tools.tool import (
     ToolOutput,
     tool,
 )
-from perception_tools.views import View, settings_of, view_of
+from perception_tools.views import View, is_container, settings_of, view_of
 
 Placement = Literal["inside", "on", "left_of", "right_of", "in_front_of", "behind", "next_to", "anywhere"]
 Side = Annotated[float, Field(gt=0, le=0.4)]
@@ -133,7 +133,7 @@ def _reference(ctx: ToolContext, relation: str, reference: str | None) -> Artifa
 
 def _cavity_spot(points: FloatArray, reference: Artifact, relation: str, size: tuple[float, float]) -> Spot:
     label, shape = reference.label or reference.name, str(reference.meta.get("shape", ""))
-    if relation == "inside" or reference.meta.get("is_container"):
+    if relation == "inside" or is_container(reference):
         return spot_inside(points, reference.data, size, shape, label)
     return spot_on(points, reference.data, size, shape, label)
 

@@ -199,7 +199,7 @@ def rim(
         shape: What it was recognised as, "" if it was not.
     """
     floor_z = _floor_z(points, box)
-    least_z = max(config.support_z_m + config.table_clearance_m, floor_z + 0.003)
+    least_z = max(config.support_z_m + config.table_clearance_m, floor_z + 0.004)
     walls = [
         wall
         for anchor, normal in _rim_anchors(points, box, config.num_rim, shape)
@@ -262,7 +262,7 @@ def _find_wall(
 def _floor_z(points: FloatArray, box: Box3D) -> float:
     """Height of the inner floor [m]; that of the lower face where it is not seen."""
     inner = points[np.linalg.norm(box.to_local(points)[:, :2] / box.size_m[:2], axis=1) < 0.27]
-    return float(np.quantile(inner[:, 2], 0.2)) if len(inner) >= 10 else box.bottom_z_m
+    return float(np.quantile(inner[:, 2], 0.4)) if len(inner) >= 10 else box.bottom_z_m
 
 
 def _rim_anchors(

@@ -19,7 +19,7 @@ from perception_tools.boxes import Box3D
 from perception_tools.geometry import FloatArray, Transform
 from perception_tools.results import rounded
 from perception_tools.tool import BadArguments, BoxName, ToolContext, tool
-from perception_tools.views import settings_of
+from perception_tools.views import is_container, settings_of
 
 Relation = Literal[
     "left_of", "right_of", "in_front_of", "behind", "above", "below", "on", "inside", "next_to"
@@ -89,8 +89,7 @@ def relation(
         evidence["frame"] = "robot" if frame == "robot" else f"viewer camera:{config.viewer}"
         margin, numbers = _directional(first.data, second.data, axes[relation], config)
     else:
-        is_container = bool(second.meta.get("is_container"))
-        margin, numbers = _RULES[relation](first.data, second.data, config, is_container)
+        margin, numbers = _RULES[relation](first.data, second.data, config, is_container(second))
     evidence.update({name: rounded(value) for name, value in numbers.items()})
     confidence = 1 / (1 + np.exp(-abs(margin) / config.sigma_m))
     if first.data.is_degenerate or second.data.is_degenerate:
@@ -158,17 +157,17 @@ def _directional(a: Box3D, b: Box3D, axis: FloatArray, config: RelationConfig) -
     return margin, {"along_m": along, "across_m": across, "gap_m": along - reach, "least_offset_m": least}
 
 
-def _on(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ruling:
+def _on(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
     gap = a.bottom_z_m - b.top_z_m
     outside = float(b.footprint_distance_m(a.center_m))
     margin = min(config.touch_m - abs(gap), config.over_m - outside)
-    if is_container:
-        margin = max(margin, _inside(a, b, config, is_container)[0])
+    if holds_things:
+        margin = max(margin, _inside(a, b, config, holds_things)[0])
     return margin, {"gap_z_m": gap, "centre_outside_footprint_m": outside}
 
 
-def _inside(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ruling:
-    del is_container
+def _inside(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
+    del holds_things
     outside = float(b.footprint_distance_m(a.center_m))
     below_rim = b.top_z_m - a.bottom_z_m
     least = min(config.below_rim_m, 0.3 * float(b.size_m[2]))
@@ -180,8 +179,8 @@ def _inside(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> R
     }
 
 
-def _above(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ruling:
-    del is_container
+def _above(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
+    del holds_things
     gap = a.bottom_z_m - b.top_z_m
     outside = float(b.footprint_distance_m(a.center_m))
     return min(gap + config.touch_m, config.over_m - outside), {
@@ -190,12 +189,12 @@ def _above(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ru
     }
 
 
-def _below(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ruling:
-    return _above(b, a, config, is_container)
+def _below(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
+    return _above(b, a, config, holds_things)
 
 
-def _next_to(a: Box3D, b: Box3D, config: RelationConfig, is_container: bool) -> Ruling:
-    del is_container
+def _next_to(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
+    del holds_things
     gap = a.footprint_gap_m(b)
     shared = min(a.top_z_m, b.top_z_m) - max(a.bottom_z_m, b.bottom_z_m)
     margin = min(config.near_m - gap, gap + 2 * config.sigma_m, shared + config.sigma_m)

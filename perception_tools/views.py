@@ -19,6 +19,7 @@ from perception_tools.artifacts import Artifact
 from perception_tools.boxes import Box3D
 from perception_tools.camera import RgbdFrame
 from perception_tools.geometry import BoolArray, FloatArray, Intrinsics, Transform
+from perception_tools.queries import CONTAINERS
 from perception_tools.tool import BadArguments, ToolContext
 
 ROBOT_LABEL = "robot"
@@ -203,6 +204,11 @@ def known_object(ctx: ToolContext, mask: str) -> Known:
     ]
     shape = artifact.meta.get("shape") or next((a.meta["shape"] for a in boxes if a.meta.get("shape")), "")
     return Known(boxes[-1].data if boxes else None, str(shape))
+
+
+def is_container(artifact: Artifact) -> bool:
+    """Tell whether the object of a mask or box was recognised as something to put things into."""
+    return bool(artifact.meta.get("is_container", artifact.meta.get("shape") in CONTAINERS))
 
 
 ConfigT = TypeVar("ConfigT")
