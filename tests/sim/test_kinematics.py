@@ -168,6 +168,26 @@ def test_other_shapes_are_their_bounding_boxes():
     np.testing.assert_allclose(center, 0.0)
 
 
+def test_meshes_are_taken_where_they_are():
+    """The hand's box as an off-centre mesh: MuJoCo moves its frame, the clearances must not change."""
+
+    def make_spec() -> mujoco.MjSpec:
+        spec = fr3.fr3_spec()
+        box = spec.geom("hand_collision")
+        signs = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)])
+        spec.add_mesh(name="hand", uservert=(np.array(box.pos) + signs * np.array(box.size)).ravel())
+        box.type, box.meshname, box.pos = mujoco.mjtGeom.mjGEOM_MESH, "hand", [0.0, 0.0, 0.0]
+        return spec
+
+    boxed, meshed = MujocoKinematics(FR3), MujocoKinematics(replace(FR3, make_spec=make_spec))
+    posture = boxed.inverse(top_down(0.5, 0.1, 0.2), FR3.home)
+    rng = np.random.default_rng(8)
+    for point in boxed.forward(posture).position_m + rng.uniform(-0.2, 0.2, (50, 3)):
+        obstacles = Obstacles(point[None], support_z_m=0.0)
+        expected = boxed.clearance(posture, obstacles)
+        assert meshed.clearance(posture, obstacles) == pytest.approx(expected, abs=1e-6)
+
+
 def random_poses(rng, count, num_shapes) -> Poses:
     quat = rng.normal(size=(count * num_shapes, 4))
     rotation = np.zeros((len(quat), 9))
