@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "serve-model": Command(
         "vlm_agent.commands:serve_model",
-        "run",
+        "serve_model",
         "serve-model [model=scripted]",
         "serve a planner behind an OpenAI-compatible endpoint",
     ),
@@ -77,6 +77,7 @@ class Invocation:
         cfg: Composed configuration, None for commands without one.
         json_to: Where figures go as one JSON object: a path, "-" for standard output, or None.
         build: `build`, injected so that no room imports this module.
+        instantiate: `instantiate`, likewise.
         config_dir: Where the configuration's YAML lies.
     """
 
@@ -84,6 +85,7 @@ class Invocation:
     cfg: DictConfig | None
     json_to: str | None
     build: Callable[..., Any]
+    instantiate: Callable[..., Any]
     config_dir: Path = CONFIG_DIR
 
 
@@ -145,7 +147,7 @@ def _dispatch(argv: list[str]) -> int:
         print(OmegaConf.to_yaml(cfg, resolve=True), end="")
         return DONE
     function = resolve(command.target)
-    return int(function(Invocation(tuple(words), cfg, options.get("--json"), build)))
+    return int(function(Invocation(tuple(words), cfg, options.get("--json"), build, instantiate)))
 
 
 _OVERRIDE = re.compile(r"^[+~]{0,2}[A-Za-z_][\w./@-]*=")

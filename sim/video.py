@@ -29,13 +29,13 @@ class VideoConfig:
 
     Attributes:
         enabled: Whether to record at all.
-        fps: Frames per second of robot time, and of the video.
+        fps: Frames per second of robot time, and of the video; 1 / fps must be a multiple of the physics step.
         hold_s: How long a tool's picture stays on screen [s].
         crf: H.264 quality, lower is better (18 to 30 is sensible).
     """
 
     enabled: bool = True
-    fps: int = 12
+    fps: int = 10
     hold_s: float = 1.2
     crf: int = 24
 

@@ -240,3 +240,13 @@ def bench(invocation: Any) -> int:
     if not module.startswith("vlm_agent.bench."):
         raise ValueError(f"benchmark.run must be in vlm_agent.bench, got {module!r}")
     return getattr(import_module(module), function)(invocation)
+
+
+def serve_model(invocation: Any) -> int:
+    """Serve a planner behind an OpenAI-compatible endpoint until interrupted."""
+    from vlm_agent.serve_model import serve
+
+    model = invocation.instantiate(invocation.cfg.model)
+    config = invocation.instantiate(invocation.cfg.serve)
+    serve(model, config, on_start=lambda url: print(f"serving {model.name} at {url}", flush=True))
+    return 0

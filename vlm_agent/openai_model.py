@@ -251,3 +251,8 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             return None
     return max(0.0, wait_s) if math.isfinite(wait_s) else None
+
+
+def connect(**settings: Any) -> OpenAIModel:
+    """Build the model from the fields of `OpenAIConfig`, as ``configs/model/openai.yaml`` has them."""
+    return OpenAIModel(OpenAIConfig(**settings))
