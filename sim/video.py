@@ -84,6 +84,7 @@ class VideoRecorder:
         self._stream.time_base = Fraction(1, self.config.fps)
         self._stream.options = {"crf": str(self.config.crf), "preset": "veryfast"}
         self._last: tuple[RgbImage, RgbImage | None] | None = None
+        self._seen: tuple[RgbImage, str] | None = None
 
     @property
     def time_s(self) -> float:
@@ -118,9 +119,11 @@ class VideoRecorder:
             if self._container is None:
                 return
             wrist = self._last[1] if self._last else None
+            self._seen = None
             picture = self._compose(rgb, wrist, label)
             for _ in range(max(1, round((seconds or self.config.hold_s) * self.config.fps))):
                 self._write(picture)
+            self._seen = (rgb, label)
 
     def close(self) -> None:
         """Finish the file; idempotent."""
@@ -159,10 +162,13 @@ class VideoRecorder:
         y = 262
         for text, size, ink, lines in (
             (f"“{self._title}”" if self._title else "", 20, _INK, 4),
-            (self._note, 16, _FAINT, 9),
-            (self._status, 15, _ACCENT, 4),
+            (self._note, 16, _FAINT, 4),
+            (self._status, 15, _ACCENT, 3),
         ):
-            y = _paragraph(draw, text, (x + 16, y), self.SIDE - 32, _font(size), ink, lines) + 14
+            y = _paragraph(draw, text, (x + 16, y), self.SIDE - 32, _font(size), ink, lines) + 10
+        if self._seen is not None:
+            _paste(canvas, self._seen[0], (x + 16, 474, self.WIDTH - 16, 690))
+            _tag(draw, (x + 20, 478), f"last seen: {self._seen[1]}")
         draw.text(
             (x + 16, self.HEIGHT - 30), f"robot time {self._clock():.1f} s", font=_font(15), fill=_FAINT
         )
@@ -185,6 +191,10 @@ def _font(size: int) -> Any:
     if size not in _FONTS:
         _FONTS[size] = ImageFont.load_default(size)
     return _FONTS[size]
+
+
+def _tag(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str) -> None:
+    draw.text(at, text, font=_font(13), fill=_INK, stroke_width=2, stroke_fill=_PAPER)
 
 
 def _paragraph(

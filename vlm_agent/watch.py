@@ -91,7 +91,7 @@ class WatchedTrace:
             with self._lock:
                 picture = self._pictures.get(name or "")
             if picture is not None:
-                watcher.show(picture, f"{fields['name']} → {name}")
+                watcher.show(picture, f"{fields['name']}: {name}")
 
 
 def call_line(name: str, arguments: Any) -> str:
