@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -12,11 +14,11 @@ from perception_tools.artifacts import Artifact
 from perception_tools.boxes import Box3D, complete_by_view, fit_box, surface_points
 from perception_tools.geometry import FloatArray
 from perception_tools.grasp_checks import GraspConfig, check, distinct, obstacles_around, opening
-from perception_tools.grasp_sampling import SOLID, Candidate, across, is_hollow, rim
+from perception_tools.grasp_sampling import Candidate, across, is_hollow, rim
 from perception_tools.overlay import draw_grasps
 from perception_tools.results import rounded
 from perception_tools.tool import MaskName, Negative, ToolContext, ToolOutput, tool
-from perception_tools.views import Known, View, known_object, masked_points, settings_of, view_of
+from perception_tools.views import SOLID, Known, View, known_object, masked_points, settings_of, view_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,29 +143,59 @@ def find_grasps(
         Negative: `no_grasp`, with the reasons counted.
     """
     solid, box = _completed(points, view, known, config)
-    candidates: list[Candidate] = []
-    hollow = is_hollow(points, box, known.shape)
-    if not hollow or box.size_m[1] < config.sampling.max_width_m:
-        candidates += across(solid, box, config.sampling, config.gripper)
-    if hollow:
-        candidates += rim(points, box, config.sampling, config.gripper, known.shape)
+    obstacles = obstacles_around(view, mask.data, points, box, config)
+    reasons: Counter[str] = Counter()
+    for attempt in _attempts(config, known):
+        candidates = _sample(points, solid, box, known.shape, attempt)
+        kept, score, dropped = check(candidates, solid, obstacles, view, attempt)
+        reasons = reasons or dropped
+        if kept:
+            return _grasp_set(kept, score, attempt, max_candidates, box, mask.label, points)
     label = mask.label or mask.name
-    if not candidates:
+    evidence = {"size_m": rounded(box.size_m), **reasons}
+    if not reasons:
         raise Negative(
             f"no grasp of {label}: it is {box.size_m[1]:.3f} m wide and {box.size_m[2]:.3f} m high; "
             f"the gripper takes {config.sampling.max_width_m} m",
             reason="no_grasp",
-            evidence={"size_m": rounded(box.size_m)},
+            evidence=evidence,
         )
-    obstacles = obstacles_around(view, mask.data, points, box, config)
-    kept, score, reasons = check(candidates, solid, obstacles, view, config)
-    if not kept:
-        why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        raise Negative(
-            f"no grasp of {label}: of {len(candidates)} candidates {why}",
-            reason="no_grasp",
-            evidence={"num_candidates": len(candidates), **reasons, "size_m": rounded(box.size_m)},
-        )
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    raise Negative(f"no grasp of {label}; of the candidates {why}", reason="no_grasp", evidence=evidence)
+
+
+def _attempts(config: GraspConfig, known: Known) -> Iterator[GraspConfig]:
+    """Yield the settings, then those that go narrower and higher, for things in tight places."""
+    yield config
+    for extra_m, raise_m in config.tight:
+        if known.shape in ("sphere", "") and raise_m > config.max_ball_raise_m:
+            continue
+        yield replace(config, sampling=replace(config.sampling, open_extra_m=extra_m, raise_m=raise_m))
+
+
+def _sample(
+    points: FloatArray, solid: FloatArray, box: Box3D, shape: str, config: GraspConfig
+) -> list[Candidate]:
+    """Candidates across the object, and on its rim if it is hollow."""
+    sampling, gripper = config.sampling, config.gripper
+    candidates: list[Candidate] = []
+    hollow = is_hollow(points, box, shape)
+    if not hollow or box.size_m[1] < sampling.max_width_m:
+        candidates += across(solid, box, sampling, gripper)
+    if hollow:
+        candidates += rim(points, box, sampling, gripper, shape)
+    return candidates
+
+
+def _grasp_set(
+    kept: Sequence[Candidate],
+    score: FloatArray,
+    config: GraspConfig,
+    max_candidates: int,
+    box: Box3D,
+    label: str,
+    points: FloatArray,
+) -> GraspSet:
     chosen = distinct(kept, score, max_candidates, config)
     widths = np.array([kept[k].width_m for k in chosen])
     return GraspSet(
@@ -173,7 +205,7 @@ def find_grasps(
         score=score[chosen],
         kinds=tuple(kept[k].kind for k in chosen),
         box=box,
-        label=mask.label,
+        label=label,
         points=points,
     )
 

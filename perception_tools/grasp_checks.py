@@ -56,6 +56,8 @@ class GraspConfig:
         gripper: Shape of the gripper.
         weights: Terms of the score.
         complete: Add the hidden far side by symmetry first.
+        tight: Where nothing is left, (extra opening [m], raise [m]) are tried in this order.
+        max_ball_raise_m: Balls are not held higher above their middle than this [m].
         min_points: Fewer points than this are no object.
         min_antipodality: Less square grasps are dropped.
         near_m: Points this far around the object count as obstacles [m].
@@ -73,6 +75,8 @@ class GraspConfig:
     gripper: GripperGeometry = field(default_factory=GripperGeometry)
     weights: GraspWeights = field(default_factory=GraspWeights)
     complete: bool = True
+    tight: tuple[tuple[float, float], ...] = ((0.014, 0.0), (0.014, 0.006), (0.014, 0.014))
+    max_ball_raise_m: float = 0.006
     min_points: int = 25
     min_antipodality: float = 0.3
     near_m: float = 0.22

@@ -18,9 +18,8 @@ import numpy as np
 from perception_tools.boxes import Box3D, is_round
 from perception_tools.geometry import FloatArray
 from perception_tools.gripper import GripperGeometry
-
-HOLLOW = ("bowl", "mug", "tray")
-SOLID = ("box", "cylinder", "sphere")
+from perception_tools.queries import CONTAINERS
+from perception_tools.views import SOLID
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class SamplingConfig:
         max_open_m: Largest opening [m].
         open_extra_m: Opening beyond the object's width while approaching [m].
         depth_m: Largest depth of the grasp centre below the top [m].
+        raise_m: How much higher than that or than the object's middle to grasp [m].
         rim_depth_m: Depth of the grasp centre below a rim [m].
         least_overlap_m: Least height of the object between the fingers [m].
         support_z_m: Height of the table in world [m].
@@ -47,6 +47,7 @@ class SamplingConfig:
     max_open_m: float = 0.08
     open_extra_m: float = 0.024
     depth_m: float = 0.03
+    raise_m: float = 0.0
     rim_depth_m: float = 0.012
     least_overlap_m: float = 0.007
     support_z_m: float = 0.0
@@ -88,8 +89,8 @@ def is_hollow(points: FloatArray, box: Box3D, shape: str = "", cell_m: float = 0
         shape: What it was recognised as; decides if it is a known shape.
         cell_m: Edge of the cells in which the footprint is looked at [m].
     """
-    if shape in HOLLOW or shape in SOLID:
-        return shape in HOLLOW
+    if shape in CONTAINERS or shape in SOLID:
+        return shape in CONTAINERS
     local = box.to_local(points)
     half = np.maximum(box.size_m / 2, 1e-6)
     high = local[:, 2] > half[2] - max(0.010, 0.25 * box.size_m[2])
@@ -129,7 +130,7 @@ def across(
         config: Settings.
         gripper: Shape of the gripper.
     """
-    z = max(box.center_m[2], box.top_z_m - config.depth_m)
+    z = max(box.center_m[2], box.top_z_m - config.depth_m) + config.raise_m
     z = max(z, config.support_z_m + config.table_clearance_m + gripper.tip_beyond_m)
     if box.top_z_m - (z - gripper.tip_beyond_m) < config.least_overlap_m:
         return

@@ -19,7 +19,7 @@ from perception_tools.boxes import Box3D
 from perception_tools.geometry import FloatArray, Transform
 from perception_tools.results import rounded
 from perception_tools.tool import BadArguments, BoxName, ToolContext, tool
-from perception_tools.views import is_container, settings_of
+from perception_tools.views import SOLID, is_container, settings_of
 
 Relation = Literal[
     "left_of", "right_of", "in_front_of", "behind", "above", "below", "on", "inside", "next_to"
@@ -89,7 +89,7 @@ def relation(
         evidence["frame"] = "robot" if frame == "robot" else f"viewer camera:{config.viewer}"
         margin, numbers = _directional(first.data, second.data, axes[relation], config)
     else:
-        margin, numbers = _RULES[relation](first.data, second.data, config, is_container(second))
+        margin, numbers = _RULES[relation](first.data, second.data, config, _kind(second))
     evidence.update({name: rounded(value) for name, value in numbers.items()})
     confidence = 1 / (1 + np.exp(-abs(margin) / config.sigma_m))
     if first.data.is_degenerate or second.data.is_degenerate:
@@ -145,6 +145,13 @@ def _away(T_world_camera: Transform) -> FloatArray:
 # ---- rules: margin [m], > 0 where the relation holds, and the numbers it comes from --------------
 
 Ruling = tuple[float, Mapping[str, float]]
+Kind = Literal["container", "solid", "unknown"]
+
+
+def _kind(artifact: Artifact) -> Kind:
+    if is_container(artifact):
+        return "container"
+    return "solid" if artifact.meta.get("shape") in SOLID else "unknown"
 
 
 def _directional(a: Box3D, b: Box3D, axis: FloatArray, config: RelationConfig) -> Ruling:
@@ -157,30 +164,34 @@ def _directional(a: Box3D, b: Box3D, axis: FloatArray, config: RelationConfig) -
     return margin, {"along_m": along, "across_m": across, "gap_m": along - reach, "least_offset_m": least}
 
 
-def _on(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
+def _on(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
     gap = a.bottom_z_m - b.top_z_m
     outside = float(b.footprint_distance_m(a.center_m))
-    margin = min(config.touch_m - abs(gap), config.over_m - outside)
-    if holds_things:
-        margin = max(margin, _inside(a, b, config, holds_things)[0])
+    touch = config.touch_m - abs(gap)
+    if kind == "solid" and gap < 0:  # what overlaps a solid is on it, only measured badly
+        touch = max(touch, 0.6 * float(b.size_m[2]) + gap)
+    margin = min(touch, config.over_m - outside)
+    if kind == "container":
+        margin = max(margin, _inside(a, b, config, kind)[0])
     return margin, {"gap_z_m": gap, "centre_outside_footprint_m": outside}
 
 
-def _inside(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
-    del holds_things
+def _inside(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
     outside = float(b.footprint_distance_m(a.center_m))
     below_rim = b.top_z_m - a.bottom_z_m
     least = min(config.below_rim_m, 0.3 * float(b.size_m[2]))
-    above_floor = a.top_z_m - b.bottom_z_m
-    return min(-outside, below_rim - least, above_floor), {
+    margin = min(-outside, below_rim - least, a.top_z_m - b.bottom_z_m)
+    if kind == "solid":
+        margin = min(margin, -config.below_rim_m)
+    return margin, {
         "centre_outside_footprint_m": outside,
         "bottom_below_rim_m": below_rim,
         "rim_z_m": b.top_z_m,
     }
 
 
-def _above(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
-    del holds_things
+def _above(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
+    del kind
     gap = a.bottom_z_m - b.top_z_m
     outside = float(b.footprint_distance_m(a.center_m))
     return min(gap + config.touch_m, config.over_m - outside), {
@@ -189,19 +200,19 @@ def _above(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ru
     }
 
 
-def _below(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
-    return _above(b, a, config, holds_things)
+def _below(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
+    return _above(b, a, config, kind)
 
 
-def _next_to(a: Box3D, b: Box3D, config: RelationConfig, holds_things: bool) -> Ruling:
-    del holds_things
+def _next_to(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
+    del kind
     gap = a.footprint_gap_m(b)
     shared = min(a.top_z_m, b.top_z_m) - max(a.bottom_z_m, b.bottom_z_m)
     margin = min(config.near_m - gap, gap + 2 * config.sigma_m, shared + config.sigma_m)
     return margin, {"gap_m": gap, "shared_height_m": shared}
 
 
-_RULES: Mapping[str, Callable[[Box3D, Box3D, RelationConfig, bool], Ruling]] = {
+_RULES: Mapping[str, Callable[[Box3D, Box3D, RelationConfig, Kind], Ruling]] = {
     "on": _on,
     "inside": _inside,
     "above": _above,

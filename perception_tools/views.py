@@ -23,6 +23,7 @@ from perception_tools.queries import CONTAINERS
 from perception_tools.tool import BadArguments, ToolContext
 
 ROBOT_LABEL = "robot"
+SOLID = ("box", "cylinder", "sphere")
 
 
 @dataclass(frozen=True, eq=False)
