@@ -17,7 +17,8 @@ from typing import Any
 from vlm_agent.bench.runner import Row, RowFile, run_rows
 from vlm_agent.bench.stats import Proportion, confusion, proportion
 
-REFUSALS = ("impossible", "unclear")
+REFUSALS = {"impossible": ("impossible",), "unclear": ("unclear",)}
+"""By family, the outcomes that are right where refusing is right: not understanding is no refusal."""
 
 
 def bench(invocation: Any) -> int:
@@ -123,7 +124,7 @@ def episode_row(task: Mapping[str, Any], *, build: Any, config: Mapping[str, Any
         judgement = session.world.judge()
         violations = dict(getattr(session.robot, "violations", {}))
     expected = session.episode.expected
-    claims_right = result.outcome in (REFUSALS if expected == "refused" else (expected,))
+    right = REFUSALS.get(task["family"], ("impossible", "unclear")) if expected == "refused" else (expected,)
     return {
         "id": task["id"],
         "seed": task["seed"],
@@ -134,7 +135,7 @@ def episode_row(task: Mapping[str, Any], *, build: Any, config: Mapping[str, Any
         "summary": result.summary or result.message,
         "true": judgement.success,
         "claimed": result.outcome == "done",
-        "success": judgement.success and (claims_right or expected == "done"),
+        "success": judgement.success and (result.outcome in right or expected == "done"),
         "false_done": result.outcome == "done" and (expected != "done" or not judgement.success),
         "judge": judgement.reason,
         "errors": dict(result.errors),
@@ -145,6 +146,7 @@ def episode_row(task: Mapping[str, Any], *, build: Any, config: Mapping[str, Any
         "tool_seconds": round(result.tool_seconds, 3),
         "model_seconds": round(result.model_seconds, 3),
         "peak_table_force_n": judgement.facts.get("peak_support_force_n"),
+        "peak_external_force_n": judgement.facts.get("peak_external_force_n"),
         "limit_violations": judgement.facts.get("limit_violations", {}),
         "disturbed_m": judgement.facts.get("disturbed_m"),
         "filtered": violations,
@@ -180,6 +182,9 @@ def summarise(rows: Sequence[Row], *, seconds: float) -> dict[str, Any]:
         "outcomes": dict(Counter(r["outcome"] for r in good).most_common()),
         "limit_violations": sum(bool(r["limit_violations"]) for r in good),
         "peak_table_force_n": round(max(forces, default=0.0), 2),
+        "peak_external_force_n": round(
+            max((r["peak_external_force_n"] or 0.0 for r in good), default=0.0), 2
+        ),
         "mean_wall_s": _mean([r["seconds"] for r in good]),
         "mean_tool_s": _mean([r["tool_seconds"] for r in good]),
         "mean_model_s": _mean([r["model_seconds"] for r in good]),
@@ -224,7 +229,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f"False “done” (refusable episodes included): {false_done}",
         f"Void episodes (infrastructure): {summary['void']}",
         f"Episodes with a joint limit violation: {summary['limit_violations']}",
-        f"Largest force on the table: {summary['peak_table_force_n']} N",
+        f"Largest force of the robot on the table: {summary['peak_table_force_n']} N; "
+        f"on anything, held loads included: {summary['peak_external_force_n']} N",
         f"Failed calls by kind: {json.dumps(summary['call_failures'])}",
         f"Per episode: wall {summary['mean_wall_s']} s, tools {summary['mean_tool_s']} s, "
         f"model {summary['mean_model_s']} s, robot time {summary['mean_robot_s']} s, "
