@@ -154,14 +154,29 @@ def _open_backend(backend: str) -> Any:
 
 _thread: _RenderThread | None = None
 _thread_lock = threading.Lock()
+_is_forked = False
 
 
 def _gl() -> _RenderThread:
     global _thread
+    if _is_forked:
+        raise RenderingUnavailable(
+            "OpenGL does not survive a fork and this process was forked after rendering had begun; "
+            "start workers with multiprocessing's spawn method"
+        )
     with _thread_lock:
         if _thread is None:
             _thread = _RenderThread()
         return _thread
+
+
+def _after_fork() -> None:
+    global _is_forked, _thread_lock
+    _is_forked, _thread_lock = _thread is not None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def rendering_backend() -> str:
@@ -192,6 +207,7 @@ class _GlScene:
 
     def render(self, rect: mujoco.MjrRect) -> None:
         """Draw the scene into the offscreen buffer."""
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.context)  # others draw here too
         if self._seen_created != self._gl.num_created:
             # MuJoCo 4.0: when another context was made since, the first image comes out dark.
             mujoco.mjr_render(rect, self.scene, self.context)

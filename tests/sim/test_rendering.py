@@ -82,13 +82,27 @@ class TestSceneCamera(CameraSuite):
 
 @pytest.mark.render
 class TestWristCamera(CameraSuite):
+    @pytest.fixture(scope="class")
+    def wrist_scene(self, renderer):
+        """A scene of its own, with the ball hung 0.35 m in front of the hand."""
+        scene = make_scene()
+        truth = Renderer(scene.model, scene.data, scene.lock)
+        scene.set_object_pose("red_sphere", truth.view("wrist").T_world_camera @ [0.02, 0.03, 0.35])
+        yield scene, truth
+        truth.close()
+
     @pytest.fixture
-    def camera(self, renderer):
-        return SimCamera("wrist", renderer)
+    def camera(self, wrist_scene):
+        return SimCamera("wrist", wrist_scene[1])
 
     @pytest.fixture
     def plane_z_m(self):
         return 0.0
+
+    @pytest.fixture
+    def landmark(self, wrist_scene):
+        ball = next(o for o in wrist_scene[0].objects if o.name == "red_sphere")
+        return wrist_scene[0].object_pose("red_sphere")[0], ball.size_m[0] / 2
 
 
 # ---- what is drawn ------------------------------------------------------------------------------
@@ -321,6 +335,33 @@ def test_falls_back_to_osmesa_or_names_the_packages():
     """EGL is broken on purpose by a device that does not exist."""
     out = run_script(MUJOCO_EGL_DEVICE_ID="99")
     assert "OK osmesa" in out or ("UNAVAILABLE" in out and "libosmesa6" in out)
+
+
+FORK = """
+import os, sys
+from sim.rendering import RenderingUnavailable
+from sim.tabletop import TabletopWorld
+world = TabletopWorld()
+world.reset(0).cameras["scene"].capture()
+child = os.fork()
+if child == 0:
+    try:
+        TabletopWorld().reset(0).cameras["scene"].capture()
+    except RenderingUnavailable as error:
+        os._exit(7 if "spawn" in str(error) else 8)
+    os._exit(9)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.render
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_says_that_it_cannot_render(renderer):
+    """Rather than hang: Mesa's threads are gone in the child."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 7, done.stderr
 
 
 def test_both_backends_missing_names_the_packages(monkeypatch):
