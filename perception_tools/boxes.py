@@ -93,9 +93,8 @@ class Box3D:
         steps = np.linspace(0, 1, 65)[:, None, None]
         outline = corners + steps * (np.roll(corners, -1, axis=0) - corners)
         gap = float(other.footprint_distance_m(outline).min())
-        if gap > 0 and self.footprint_distance_m(other.center_m) < 0:
-            return float(self.footprint_distance_m(other.corners()[:4]).min())
-        return gap
+        centers = other.footprint_distance_m(self.center_m), self.footprint_distance_m(other.center_m)
+        return min([gap, *(float(depth) for depth in centers if depth < 0)])
 
     def half_extent_along(self, direction: ArrayLike) -> float:
         """Return how far the box reaches from its centre along a direction (3,) or (2,) of world [m]."""

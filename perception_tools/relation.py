@@ -180,7 +180,8 @@ def _inside(a: Box3D, b: Box3D, config: RelationConfig, kind: Kind) -> Ruling:
     outside = float(b.footprint_distance_m(a.center_m))
     below_rim = b.top_z_m - a.bottom_z_m
     least = min(config.below_rim_m, 0.3 * float(b.size_m[2]))
-    margin = min(-outside, below_rim - least, a.top_z_m - b.bottom_z_m)
+    fits = float(b.size_m[0] - a.size_m[1])
+    margin = min(-outside, below_rim - least, a.top_z_m - b.bottom_z_m, fits)
     if kind == "solid":
         margin = min(margin, -config.below_rim_m)
     return margin, {
