@@ -12,32 +12,24 @@ picture still works, and asking for one raises `RenderingUnavailable`.
 
 from __future__ import annotations
 
-import atexit
-import os
-import queue
-import sys
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from perception_tools.geometry import Intrinsics, Transform
+from sim.gl_thread import GlScene, RenderingUnavailable, render_thread, rendering_backend
 
-T = TypeVar("T")
+__all__ = ["RawView", "Renderer", "RenderingUnavailable", "TruthRenderer", "rendering_backend"]
 
 # GL cameras look along -z with y up; optical ones along +z with y down.
 _GL_FROM_OPTICAL = np.diag([1.0, -1.0, -1.0])
 _DRAWN_GROUPS = (0, 1, 2)  # collision geoms (3 and up) are not drawn
-
-
-class RenderingUnavailable(RuntimeError):
-    """No OpenGL here; the message names the package to install."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,170 +49,6 @@ class RawView:
     intrinsics: Intrinsics
     T_world_camera: Transform
     time_s: float
-
-
-# ---- the GL thread ------------------------------------------------------------------------------
-
-
-class _RenderThread:
-    """Runs functions one after another in the thread that owns the GL context."""
-
-    def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="habilis-render", daemon=True)
-        self._context: Any = None
-        self.backend = ""
-        self.live: set[_GlScene] = set()
-        self.num_created = 0
-        self._thread.start()
-        atexit.register(self._shutdown)
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the GL thread and return its result or raise its error."""
-        if threading.current_thread() is self._thread:
-            return function()
-        future: Future[T] = Future()
-        self._queue.put((function, future))
-        return future.result()
-
-    def post(self, function: Callable[[], Any]) -> None:
-        """Run a function in the GL thread some time later."""
-        self._queue.put((function, Future()))
-
-    def make_current(self) -> None:
-        """Create the context on first use (in the GL thread)."""
-        if self._context is None:
-            self._context, self.backend = _create_context()
-        self._context.make_current()
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            function, future = item
-            try:
-                future.set_result(function())
-            except BaseException as error:
-                future.set_exception(error)
-            del item, function, future
-
-    def _shutdown(self) -> None:
-        def free_all() -> None:
-            for scene in list(self.live):
-                scene.free()
-            if self._context is not None:
-                self._context.free()
-                self._context = None
-
-        self.post(free_all)
-        self._queue.put(None)
-        self._thread.join(timeout=5.0)
-
-
-def _create_context() -> tuple[Any, str]:
-    wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
-    if wanted in ("disable", "disabled", "off", "false", "0"):
-        raise RenderingUnavailable(
-            f"rendering is switched off by MUJOCO_GL={wanted}; unset it to see pictures"
-        )
-    backends = (wanted,) if wanted in ("egl", "osmesa") else ("egl", "osmesa")
-    before = {name: os.environ.get(name) for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
-    reasons = []
-    for backend in backends:
-        try:
-            return _open_backend(backend), backend
-        except Exception as error:
-            first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            reasons.append(f"{backend}: {first_line}")
-    for name, value in before.items():
-        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    raise RenderingUnavailable(
-        f"no OpenGL for rendering ({'; '.join(reasons)}). "
-        "Install one: apt-get install libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"
-    )
-
-
-def _open_backend(backend: str) -> Any:
-    # PyOpenGL binds to one platform at import, so what another attempt loaded is unloaded first;
-    # MuJoCo's own loader reads MUJOCO_GL when it makes its first context.
-    if os.environ.get("PYOPENGL_PLATFORM", backend) != backend:
-        for name in [n for n in sys.modules if n.split(".")[0] == "OpenGL" or n.startswith("mujoco.egl")]:
-            del sys.modules[name]
-    os.environ["PYOPENGL_PLATFORM"] = os.environ["MUJOCO_GL"] = backend
-    if backend == "egl":
-        from mujoco.egl import GLContext
-    else:
-        from mujoco.osmesa import GLContext
-    return GLContext(64, 64)
-
-
-_thread: _RenderThread | None = None
-_thread_lock = threading.Lock()
-_is_forked = False
-
-
-def _gl() -> _RenderThread:
-    global _thread
-    if _is_forked:
-        raise RenderingUnavailable(
-            "OpenGL does not survive a fork and this process was forked after rendering had begun; "
-            "start workers with multiprocessing's spawn method"
-        )
-    with _thread_lock:
-        if _thread is None:
-            _thread = _RenderThread()
-        return _thread
-
-
-def _after_fork() -> None:
-    global _is_forked, _thread_lock
-    _is_forked, _thread_lock = _thread is not None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-def rendering_backend() -> str:
-    """Return the GL backend in use, opening it if need be: "egl" or "osmesa".
-
-    Raises:
-        RenderingUnavailable: Says which package to install.
-    """
-    gl = _gl()
-    gl.call(gl.make_current)
-    return gl.backend
-
-
-class _GlScene:
-    """GL objects of one model; made, used and freed in the GL thread."""
-
-    def __init__(self, gl: _RenderThread, model: mujoco.MjModel) -> None:
-        gl.make_current()
-        self._gl = gl
-        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
-        context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-        self.context: mujoco.MjrContext | None = context
-        self.scene = mujoco.MjvScene(model, maxgeom=2000)
-        gl.live.add(self)
-        gl.num_created += 1
-        self._seen_created = gl.num_created
-
-    def render(self, rect: mujoco.MjrRect) -> None:
-        """Draw the scene into the offscreen buffer."""
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self.context)  # others draw here too
-        if self._seen_created != self._gl.num_created:
-            # MuJoCo 4.0: when another context was made since, the first image comes out dark.
-            mujoco.mjr_render(rect, self.scene, self.context)
-            self._seen_created = self._gl.num_created
-        mujoco.mjr_render(rect, self.scene, self.context)
-
-    def free(self) -> None:
-        """Release GL memory; idempotent."""
-        if self.context is not None:
-            self._gl.make_current()
-            self.context.free()
-            self.context = None
-            self._gl.live.discard(self)
 
 
 # ---- renderers ----------------------------------------------------------------------------------
@@ -266,7 +94,7 @@ class Renderer:
         for group in range(6):
             self._option.geomgroup[group] = group in _DRAWN_GROUPS
             self._option.sitegroup[group] = 0
-        self._gl_scene: _GlScene | None = None
+        self._gl_scene: GlScene | None = None
         self._free: Callable[[], Any] = lambda: None
         self._closed = False
 
@@ -295,7 +123,7 @@ class Renderer:
             size = (width, max(1, round(width * self.height / self.width)))
         with self._copy_lock:
             time_s = self._snapshot()
-            rgb, depth_m = _gl().call(lambda: self._draw(camera_id, with_depth, size))
+            rgb, depth_m = render_thread().call(lambda: self._draw(camera_id, with_depth, size))
             T_world_camera = self._pose(camera, camera_id)
         fovy_rad = float(np.deg2rad(self._model.cam_fovy[camera_id]))
         intrinsics = Intrinsics.from_fovy(fovy_rad, *size)
@@ -330,16 +158,16 @@ class Renderer:
             self._copy.cam_xpos[camera_id], rotation, parent="world", child=f"camera:{camera}"
         )
 
-    def _open(self) -> _GlScene:
-        gl = _gl()
+    def _open(self) -> GlScene:
+        gl = render_thread()
         if self._gl_scene is None:
-            self._gl_scene = _GlScene(gl, self._model)
+            self._gl_scene = GlScene(gl, self._model)
             self._free = weakref.finalize(self, gl.post, self._gl_scene.free)
             self._free.atexit = False
         gl.make_current()
         return self._gl_scene
 
-    def _update(self, gl_scene: _GlScene, camera_id: int, size: tuple[int, int]) -> mujoco.MjrRect:
+    def _update(self, gl_scene: GlScene, camera_id: int, size: tuple[int, int]) -> mujoco.MjrRect:
         view = mujoco.MjvCamera()
         view.type = mujoco.mjtCamera.mjCAMERA_FIXED
         view.fixedcamid = camera_id
@@ -381,7 +209,7 @@ class TruthRenderer(Renderer):
         camera_id = self._camera_id(camera)
         with self._copy_lock:
             self._snapshot()
-            return _gl().call(lambda: self._draw_ids(camera_id))
+            return render_thread().call(lambda: self._draw_ids(camera_id))
 
     def _draw_ids(self, camera_id: int) -> NDArray[np.int32]:
         gl_scene = self._open()

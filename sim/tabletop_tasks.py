@@ -9,58 +9,23 @@ placement. Whether the start truly is as intended is checked again on the settle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from perception_tools.geometry import FloatArray
 from policies.world import Expected
-from sim.objects import COLORS, HELD_OUT_COLORS, TRAIN_COLORS, ObjectSpec, Shape, Split, sample_object
+from sim.objects import COLORS, HELD_OUT_COLORS, TRAIN_COLORS, ObjectSpec, Shape, Split
 from sim.phrases import Noun, Phrases, PhraseSplit, plural
-from sim.scene import PlacedObject, PlacementError, SceneConfig, SceneLayout, place, sample_layout
-from sim.tabletop_goals import (
-    BESIDE_RANGE_M,
-    DIRECTIONS,
-    RELATIONS,
-    BodyPose,
-    Direction,
-    Goal,
-    direction_vector,
-    footprint_gap_m,
-    is_towards,
-)
+from sim.scene import PlacementError, SceneConfig, SceneLayout, place, sample_layout
+from sim.tabletop_draw import SMALL_SHAPES, Draft, Draw
+from sim.tabletop_goals import DIRECTIONS, RELATIONS, Goal
+from sim.tabletop_places import Placement, has_room, is_singled_out, stands
 
-# Nominal axes of the viewer (to its right, away from it); the camera's jitter is within 2 degrees.
-VIEWER = (np.array([0.0, 1.0]), np.array([-1.0, 0.0]))
-SMALL_SHAPES: tuple[Shape, ...] = ("box", "cylinder", "sphere")
+__all__ = ["FAMILIES", "Draft", "Draw", "Task", "draw_task"]
+
 SIZE_STEPS = (0.031, 0.041, 0.0535)  # extents differ by 30 % and more, and all fit the gripper
 MIN_OBJECTS = 3
-MARGIN_M = 0.05  # by which "nearest", "leftmost" and the like are clear
-
-Placement = Mapping[str, PlacedObject]
-Accept = Callable[[Placement], bool]
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A task before its objects stand anywhere.
-
-    Attributes:
-        objects: The objects.
-        goal: What shall hold.
-        say: Turns phrases into the instruction.
-        expected: What would be right.
-        accept: Whether a placement makes the instruction mean what it should.
-        meta: Facts for reports.
-    """
-
-    objects: tuple[ObjectSpec, ...]
-    goal: Goal
-    say: Callable[[Phrases], str]
-    expected: Expected = "done"
-    accept: Accept = lambda _: True
-    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,92 +66,6 @@ def draw_task(
     layout = sample_layout(rng, placed, config)
     meta = {"phrases": phrase_split, **draft.meta}
     return Task(family, instruction, draft.goal, draft.expected, layout, meta)
-
-
-# ---- drawing objects ----------------------------------------------------------------------------
-
-
-class Draw:
-    """Draws objects that are told apart by the nouns that matter."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        """See the class."""
-        self.rng = rng
-        self.objects: list[ObjectSpec] = []
-        self.nouns: list[Noun] = []
-
-    def choice(self, options: Sequence[Any]) -> Any:
-        """Return one of the options."""
-        return options[int(self.rng.integers(len(options)))]
-
-    def chance(self, probability: float) -> bool:
-        """Return True with a probability."""
-        return bool(self.rng.random() < probability)
-
-    def add(
-        self, shape: Shape, color: str, *, split: Split = "train", size_m: FloatArray | None = None
-    ) -> ObjectSpec:
-        """Draw an object and keep it."""
-        alike = [o for o in self.objects if (o.color, o.shape) == (color, shape)]
-        name = f"{color}_{shape}" + (f"_{len(alike) + 1}" if alike else "")
-        obj = sample_object(self.rng, name, shape, color, split=split)
-        if size_m is not None:
-            mass = obj.mass_kg * float(np.prod(size_m) / np.prod(obj.size_m))
-            x, y, z = (float(s) for s in size_m)
-            obj = replace(obj, size_m=(x, y, z), mass_kg=max(0.015, mass))
-        self.objects.append(obj)
-        return obj
-
-    def color(self, *, avoid: Sequence[str] = (), among: Sequence[str] = TRAIN_COLORS) -> str:
-        """Draw a colour that is not to be avoided."""
-        return self.choice([c for c in among if c not in avoid])
-
-    def movable(self, *, split: Split = "train", avoid: Sequence[str] = ()) -> ObjectSpec:
-        """Draw an object that shall be grasped."""
-        among = HELD_OUT_COLORS if split == "held_out" else TRAIN_COLORS
-        return self.add(self.choice(SMALL_SHAPES), self.color(avoid=avoid, among=among), split=split)
-
-    def container(
-        self, target: ObjectSpec, *, split: Split = "train", among: Sequence[str] = ()
-    ) -> ObjectSpec:
-        """Draw a bowl or tray that the target fits into."""
-        while True:
-            shape: Shape = self.choice(("bowl", "bowl", "tray"))
-            obj = self.add(shape, self.color(avoid=(target.color,), among=among or TRAIN_COLORS), split=split)
-            if fits_into(target, obj):
-                return obj
-            self.objects.pop()
-
-    def others(self, low: int, high: int, shapes: Sequence[Shape] = (*SMALL_SHAPES, "mug")) -> None:
-        """Add bystanders that none of `nouns` could mean."""
-        for _ in range(int(self.rng.integers(low, high + 1))):
-            for _ in range(50):
-                obj = self.add(self.choice(shapes), self.color())
-                if not any(noun.fits(obj) for noun in self.nouns):
-                    break
-                self.objects.pop()
-
-    def name(self, obj: ObjectSpec, *, plain: float = 0.2) -> Noun:
-        """Choose a noun for an object; with probability `plain` without colour where that is unique.
-
-        Call it before bystanders are added, so that they keep clear of it.
-        """
-        shape = "cube" if obj.is_cube and self.chance(0.5) else obj.shape
-        noun = Noun(shape, obj.color)
-        bare = Noun(obj.shape)
-        rest = [o for o in self.objects if o is not obj]
-        if self.chance(plain) and not any(bare.fits(o) for o in rest):
-            noun = Noun(shape)
-        self.nouns.append(noun)
-        return noun
-
-
-def fits_into(target: ObjectSpec, container: ObjectSpec) -> bool:
-    """Whether an object can lie in a container with at least 8 mm of room all around."""
-    opening = min(container.size_m[:2]) - 2 * container.wall_m
-    if container.shape == "bowl":
-        return max(float(np.hypot(*target.size_m[:2])), target.size_m[2]) + 0.016 < opening
-    return max(target.size_m) + 0.016 < opening
 
 
 def _misleading(objects: Sequence[ObjectSpec]) -> tuple[str, ...]:
@@ -266,7 +145,7 @@ def _put_beside(draw: Draw, split: Split = "train") -> Draft:
         )
 
     def accept(placed: Placement) -> bool:
-        return not _stands(placed, target.name, reference.name, relation, loose=True) and has_room(
+        return not stands(placed, target.name, reference.name, relation, loose=True) and has_room(
             placed, target, reference.name, relation
         )
 
@@ -343,7 +222,7 @@ def _referring(draw: Draw) -> Draft:
 
     def accept(placed: Placement) -> bool:
         names = [r.name for r in rivals]
-        return _is_singled_out(placed, names, form, relation, reference.name if reference else "")
+        return is_singled_out(placed, names, form, relation, reference.name if reference else "")
 
     goal = Goal("inside", target.name, box.name) if box else Goal("held", target.name)
     meta = {
@@ -499,71 +378,3 @@ FAMILIES: dict[str, Callable[[Draw], Draft]] = {
     "held_out": _held_out,
     "mixed": _mixed,
 }
-
-
-# ---- what placements must satisfy ---------------------------------------------------------------
-
-
-def has_room(placed: Placement, target: ObjectSpec, reference: str, relation: str) -> bool:
-    """Whether the target can be put down where it is asked for: in reach, clear of all else."""
-    directions = DIRECTIONS if relation == "next_to" else (relation,)
-    return any(_free_spot(placed, target, reference, d) is not None for d in directions)
-
-
-def _free_spot(placed: Placement, target: ObjectSpec, reference: str, direction: str) -> FloatArray | None:
-    ref = placed[reference]
-    radius = float(np.hypot(*target.size_m[:2])) / 2
-    vector = direction_vector(_direction(direction), *VIEWER)
-    extent = float(((ref.outline() - np.array(ref.position_m[:2])) @ vector).max())
-    others = [p.outline() for n, p in placed.items() if n not in (reference, target.name)]
-    for gap in (0.045, 0.06, 0.08):
-        distance = extent + radius + gap
-        spot = np.array(ref.position_m[:2]) + distance * vector
-        in_reach = 0.33 <= spot[0] <= 0.7 and abs(spot[1]) <= 0.3
-        clear = all(np.linalg.norm(o - spot, axis=1).min() > radius + 0.03 for o in others)
-        if in_reach and clear and distance < BESIDE_RANGE_M - 0.02:
-            return spot
-    return None
-
-
-def _direction(word: str) -> Direction:
-    return next(d for d in DIRECTIONS if d == word)
-
-
-def _upright(p: PlacedObject) -> tuple[ObjectSpec, BodyPose]:
-    c, s = np.cos(p.yaw_rad), np.sin(p.yaw_rad)
-    return p.spec, BodyPose(np.array(p.position_m), np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]))
-
-
-def _stands(placed: Placement, a: str, b: str, relation: str, *, loose: bool = False) -> bool:
-    """Whether `a` stands in a relation to `b`; `loose` also counts what is nearly so."""
-    offset = np.subtract(placed[a].position_m, placed[b].position_m)[:2]
-    if relation == "next_to":
-        gap = footprint_gap_m(*_upright(placed[a]), *_upright(placed[b]))
-        return gap <= (0.17 if loose else 0.1)
-    vector = direction_vector(_direction(relation), *VIEWER)
-    if loose:
-        return bool(offset @ vector > -0.02)
-    near = np.linalg.norm(offset) <= BESIDE_RANGE_M - 0.02
-    return bool(near and offset @ vector > 0.04 and is_towards(offset, vector, tangent=1.0))
-
-
-def _is_singled_out(
-    placed: Placement, rivals: Sequence[str], form: str, relation: str, reference: str
-) -> bool:
-    """Whether the words mean the first of the rivals, and clearly so."""
-    first, *rest = rivals
-    if form == "relational":
-        return _stands(placed, first, reference, relation) and not any(
-            _stands(placed, r, reference, relation, loose=True) for r in rest
-        )
-    points = {n: np.array(placed[n].position_m[:2]) for n in placed}
-    right, away = VIEWER
-    cost: Callable[[str], float] = {
-        "leftmost": lambda n: float(points[n] @ right),
-        "rightmost": lambda n: float(-points[n] @ right),
-        "nearest_robot": lambda n: float(np.linalg.norm(points[n])),
-        "nearest_viewer": lambda n: float(points[n] @ away),
-        "nearest": lambda n: float(np.linalg.norm(points[n] - points[reference])) if reference else 0.0,
-    }[form]
-    return all(cost(first) + MARGIN_M < cost(r) for r in rest)

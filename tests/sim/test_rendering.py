@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from perception_tools.geometry import Intrinsics
-from sim import rendering
+from sim import gl_thread, rendering
 from sim.camera import DepthNoiseConfig, SimCamera, SimCameraConfig, add_depth_noise, depth_sigma_m
 from sim.looks import _lab
 from sim.objects import COLORS, sample_object
@@ -80,17 +80,18 @@ class TestSceneCamera(CameraSuite):
         return center, center[2]  # a ball rests at its radius
 
 
+@pytest.fixture(scope="module")
+def wrist_scene(renderer):
+    """A scene of its own, with the ball hung 0.35 m in front of the hand."""
+    scene = make_scene()
+    truth = Renderer(scene.model, scene.data, scene.lock)
+    scene.set_object_pose("red_sphere", truth.view("wrist").T_world_camera @ [0.02, 0.03, 0.35])
+    yield scene, truth
+    truth.close()
+
+
 @pytest.mark.render
 class TestWristCamera(CameraSuite):
-    @pytest.fixture(scope="class")
-    def wrist_scene(self, renderer):
-        """A scene of its own, with the ball hung 0.35 m in front of the hand."""
-        scene = make_scene()
-        truth = Renderer(scene.model, scene.data, scene.lock)
-        scene.set_object_pose("red_sphere", truth.view("wrist").T_world_camera @ [0.02, 0.03, 0.35])
-        yield scene, truth
-        truth.close()
-
     @pytest.fixture
     def camera(self, wrist_scene):
         return SimCamera("wrist", wrist_scene[1])
@@ -369,9 +370,9 @@ def test_both_backends_missing_names_the_packages(monkeypatch):
         raise ImportError(f"no lib{backend}\nand more lines")
 
     monkeypatch.delenv("MUJOCO_GL", raising=False)
-    monkeypatch.setattr(rendering, "_open_backend", broken)
+    monkeypatch.setattr(gl_thread, "_open_backend", broken)
     with pytest.raises(RenderingUnavailable) as error:
-        rendering._create_context()
+        gl_thread._create_context()
     text = str(error.value)
     assert "apt-get install libegl1" in text and "libosmesa6" in text and "no libegl" in text
     assert "\n" not in text
