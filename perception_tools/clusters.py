@@ -104,6 +104,7 @@ def connected_in_3d(points: FloatImage, wanted: BoolArray, gap_m: float) -> Labe
 def refine_regions(frame: LiftedFrame, labels: LabelImage, lowest_m: float, config: ClusterConfig) -> None:
     """Give every region of `labels` (changed in place) its exact outline; too small ones go."""
     certain = frame.valid & (frame.height_m > 4 * lowest_m)
+    possible = ~frame.valid | (frame.smoothed_height_m() > 0.5 * lowest_m)
     for k, window in enumerate(find_objects(np.maximum(labels, 0)), start=1):
         if window is None:
             continue
@@ -115,7 +116,7 @@ def refine_regions(frame: LiftedFrame, labels: LabelImage, lowest_m: float, conf
             mask,
             others=others,
             certain=certain[window],
-            unknown=frame.depth_m[window] <= 0,
+            possible=possible[window],
             band_px=config.band_px,
         )
         refined &= ~others

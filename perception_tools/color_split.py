@@ -30,7 +30,7 @@ class ColorSplitConfig:
     chroma_gap: float = 0.065
     dark_level: float = 75.0
     luminance_ratio: float = 3.0
-    min_part: float = 0.04
+    min_part: float = 0.012
     min_pixels: int = 40
 
 

@@ -54,18 +54,22 @@ class Evidence:
         )
 
 
-def fit_solid(start: Solid, evidence: Evidence, *, iterations: int = 8) -> tuple[Solid, float]:
+def fit_solid(
+    start: Solid, evidence: Evidence, *, iterations: int = 8, fixed: tuple[str, ...] = ()
+) -> tuple[Solid, float]:
     """Refine a solid until it agrees with outline and points.
 
     Args:
         start: First guess; kind, support and wall stay.
         evidence: What the view shows.
         iterations: Most steps.
+        fixed: Names of parameters that keep their first guess.
 
     Returns:
         The solid and its misfit: mean robust residual, about 0.1 to 0.5 for the right kind of solid.
     """
-    steps = np.vstack([np.zeros(len(start.params)), _STEP_M * np.eye(len(start.params))])
+    free = np.array([name not in fixed for name in PARAMETERS[start.kind]])
+    steps = np.vstack([np.zeros(len(free)), _STEP_M * np.eye(len(free))[free]])
     params = np.array(start.params, dtype=np.float64)
     cost, damping = _misfit(_residuals(start, params[None], evidence)[0]), 1e-2
     for _ in range(iterations):
@@ -75,16 +79,10 @@ def fit_solid(start: Solid, evidence: Evidence, *, iterations: int = 8) -> tuple
         normal = jacobian.T @ (weight[:, None] * jacobian)
         gradient = jacobian.T @ (weight * residual)
         scale = np.diag(np.diag(normal) + 1e-6)
-        trials = np.array(
-            [
-                _valid(
-                    start,
-                    params
-                    + np.clip(np.linalg.solve(normal + d * scale, -gradient), -_MAX_MOVE_M, _MAX_MOVE_M),
-                )
-                for d in (damping, 30 * damping)
-            ]
-        )
+        trials = np.tile(params, (2, 1))
+        for trial, d in zip(trials, (damping, 30 * damping), strict=True):
+            trial[free] += np.clip(np.linalg.solve(normal + d * scale, -gradient), -_MAX_MOVE_M, _MAX_MOVE_M)
+        trials = _valid(start, trials)
         costs = [_misfit(r) for r in _residuals(start, trials, evidence)]
         best = int(np.argmin(costs))
         if costs[best] >= cost:

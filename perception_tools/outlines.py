@@ -17,7 +17,7 @@ def refine_outline(
     *,
     others: BoolArray,
     certain: BoolArray,
-    unknown: BoolArray,
+    possible: BoolArray,
     band_px: int,
 ) -> BoolArray:
     """Decide by colour which pixels on and inside the outline of a mask belong to the object.
@@ -31,17 +31,17 @@ def refine_outline(
         mask: Present mask, shape (H, W).
         others: Pixels that other objects or the robot own, shape (H, W).
         certain: Pixels whose depth leaves no doubt that they are not the support, shape (H, W).
-        unknown: Pixels without depth, shape (H, W).
-        band_px: Half width of the band [px]; outside the mask and where there is depth, half of it.
+        possible: Pixels whose depth does not speak for the support, shape (H, W).
+        band_px: Half width of the band [px]; outside the mask only the next pixel where not `possible`.
 
     Returns:
         The refined mask, shape (H, W).
     """
     inside = mask.astype(np.uint8)
-    disc, half_disc = _disc(band_px), _disc(max(1, band_px // 2))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * band_px + 1,) * 2)
     core = core_of(mask)
     near = cv2.dilate(inside, disc) > 0
-    reach = (cv2.dilate(inside, half_disc) > 0) | (near & unknown) | _hull(inside)
+    reach = (cv2.dilate(inside, _CROSS) > 0) | ((near | _hull(inside)) & possible)
     deep = cv2.erode(inside, disc) > 0
     undecided = reach & ~(mask & (certain | deep)) & ~others
     background = ~reach & ~near & ~others
@@ -90,10 +90,6 @@ def outline_cracks(mask: BoolArray, hidden: BoolArray) -> tuple[FloatArray, floa
         points.append(np.stack([u - 1 + du / 2, v - 1 + dv / 2], axis=1))
     outline = np.concatenate(points)
     return outline, len(outline) / max(total, 1)
-
-
-def _disc(radius_px: int) -> NDArray[np.uint8]:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius_px + 1,) * 2).astype(np.uint8)
 
 
 def _hull(inside: NDArray[np.uint8]) -> BoolArray:

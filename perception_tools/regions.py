@@ -107,8 +107,8 @@ def find_supports(regions: Mapping[int, Region], touch_m: float = 0.02) -> dict[
 
     Args:
         regions: Regions by label.
-        touch_m: A thing stands on another one if its lowest visible points are no lower than this
-            under the other's highest ones, and as near above [m].
+        touch_m: Tolerance of contact [m]: how far apart the lowest visible points of a thing and
+            the highest of the one it stands on may be.
     """
     return {k: _support_of(k, regions, touch_m) for k in regions}
 
@@ -121,7 +121,12 @@ def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Suppor
         if j == k or len(other.footprint) < 3:
             continue
         is_smaller = other.area_m2 > 1.15 * me.area_m2
-        if other.is_open and is_smaller and in_convex(middle, other.footprint)[0] and overlap(me, other) > 0.7:
+        if (
+            other.is_open
+            and is_smaller
+            and in_convex(middle, other.footprint)[0]
+            and overlap(me, other) > 0.7
+        ):
             found.append((other.top_z_m, Support(j, is_inside=True)))
         elif _rests_on(me, other, touch_m):
             found.append((other.top_z_m, Support(j, is_inside=False)))
@@ -129,19 +134,33 @@ def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Suppor
 
 
 def _rests_on(upper: Region, lower: Region, touch_m: float) -> bool:
-    """Return whether heights and footprints are those of a thing on another one.
+    """Return whether heights and places are those of a thing on another one.
 
-    Of the lower one maybe only a strip of its front is seen, so that footprints need not overlap.
+    What it covers of the lower one is not seen, maybe all but its front; a taller thing behind a
+    lower one shows the same heights but begins only where the lower one ends.
     """
     low_z = float(np.quantile(upper.evidence.points[:, 2], 0.05))
-    if abs(low_z - lower.top_z_m) > touch_m or upper.top_z_m < lower.top_z_m + touch_m / 2:
+    high_m = lower.top_z_m - low_z + upper.low_m  # the lower one's top above the plane
+    step_m = low_z - lower.top_z_m
+    if not -touch_m / 2 < step_m < 1.5 * touch_m or upper.top_z_m < lower.top_z_m + touch_m / 2:
         return False
-    if overlap(upper, lower) > 0.4:
-        return True
-    is_strip = min(cv2.minAreaRect(lower.footprint)[1]) < 0.5 * min(cv2.minAreaRect(upper.footprint)[1])
-    middle = lower.footprint.mean(axis=0)
-    gap = -cv2.pointPolygonTest(upper.footprint, (float(middle[0]), float(middle[1])), True)
-    return is_strip and gap < touch_m
+    if upper.low_m < max(0.008, 0.6 * high_m) or (lower.is_open and overlap(upper, lower) < 0.4):
+        return False
+    away = lower.evidence.points[:, :2].mean(axis=0) - lower.evidence.T_world_camera.position_m[:2]
+    away /= max(float(np.linalg.norm(away)), 1e-9)
+    (near_u, far_u), (near_l, far_l) = _extent(upper, away), _extent(lower, away)
+    across = np.array([-away[1], away[0]])
+    (left_u, right_u), (left_l, right_l) = _extent(upper, across), _extent(lower, across)
+    beside = min(right_u, right_l) - max(left_u, left_l) < 0.4 * min(right_u - left_u, right_l - left_l)
+    only_front = far_l - near_l < touch_m and abs(near_u - near_l) < touch_m
+    is_over = near_u < far_l - touch_m / 3 and far_u > near_l + touch_m / 3
+    return not beside and (is_over or only_front)
+
+
+def _extent(region: Region, direction: FloatArray) -> tuple[float, float]:
+    """Return from where to where a region reaches along a direction (2,) [m]."""
+    low, high = np.quantile(region.evidence.points[:, :2] @ direction, [0.02, 0.98])
+    return float(low), float(high)
 
 
 def _in_front(frame: LiftedFrame, window: Window, mask: BoolArray, labels: LabelImage) -> BoolArray:

@@ -66,12 +66,20 @@ class ShapeEstimate:
         return self.shape in CONTAINERS
 
 
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """What is known of a thing's top from what stands on it: where that is (K, 2) [m], and how high [m]."""
+
+    footprint: FloatArray
+    top_z_m: float
+
+
 def estimate_shape(
     evidence: Evidence,
     base_z_m: float,
     *,
     is_open: bool,
-    on_top: FloatArray | None = None,
+    on_top: Covered | None = None,
     config: ShapeConfig | None = None,
 ) -> ShapeEstimate:
     """Fit the solids that come into question and compare how well they explain the view.
@@ -80,7 +88,7 @@ def estimate_shape(
         evidence: What the view shows of the object.
         base_z_m: Height of what it stands on [m].
         is_open: Whether it is hollow and open at the top.
-        on_top: Footprint in world x, y [m], (K, 2), of what stands on it and hides its extent.
+        on_top: What stands on it and hides its extent.
         config: Settings.
 
     Raises:
@@ -91,7 +99,7 @@ def estimate_shape(
         raise ValueError(f"estimate_shape needs 8 points or more, got {len(evidence.points)}")
     starts = _starts(evidence.points, base_z_m, is_open, on_top, config)
     thin = evidence.thinned(config.max_points, config.max_outline)
-    fits = _fit_all(starts, thin)
+    fits = _fit_all(starts, thin, () if on_top is None else ("height",))
     names = list(fits)
     misfits = np.array([fits[name][1] for name in names])
     odds = np.exp(-(misfits - misfits.min()) / config.misfit_scale)
@@ -105,29 +113,32 @@ def estimate_shape(
     return ShapeEstimate(shape, float(scores[shape]), scores, solid, solid.box(), misfit)
 
 
-def _fit_all(starts: Mapping[str, Solid], evidence: Evidence) -> dict[str, tuple[Solid, float]]:
+def _fit_all(
+    starts: Mapping[str, Solid], evidence: Evidence, fixed: tuple[str, ...]
+) -> dict[str, tuple[Solid, float]]:
     """Fit every solid roughly, and those that may still win to the end."""
-    rough = {name: fit_solid(start, evidence, iterations=3) for name, start in starts.items()}
+    rough = {name: fit_solid(start, evidence, iterations=3, fixed=fixed) for name, start in starts.items()}
     best = min(misfit for _, misfit in rough.values())
     return {
-        name: fit_solid(solid, evidence) if misfit < 2 * best + 0.2 else (solid, misfit)
+        name: fit_solid(solid, evidence, fixed=fixed) if misfit < 2 * best + 0.2 else (solid, misfit)
         for name, (solid, misfit) in rough.items()
     }
 
 
 def _starts(
-    points: FloatArray, base_z: float, is_open: bool, on_top: FloatArray | None, config: ShapeConfig
+    points: FloatArray, base_z: float, is_open: bool, on_top: Covered | None, config: ShapeConfig
 ) -> dict[str, Solid]:
     """Return the first guess of every solid that comes into question, by name."""
-    top_z = float(np.quantile(points[:, 2], 0.97))
+    top_z = float(np.quantile(points[:, 2], 0.97)) if on_top is None else on_top.top_z_m
     height = max(top_z - base_z, 0.006)
-    xy = points[:, :2] if on_top is None else np.concatenate([points[:, :2], on_top])
+    xy = points[:, :2] if on_top is None else np.concatenate([points[:, :2], on_top.footprint])
     (cx, cy), (a, b), angle = cv2.minAreaRect(xy.astype(np.float32))
     box = np.array([cx, cy, np.deg2rad(angle) * YAW_ARM_M, max(a, 0.005), max(b, 0.005), height])
-    rim = points[points[:, 2] > top_z - config.rim_m]
-    ring_xy, ring_radius = _circle(rim[:, :2])
-    wall = config.wall_m if is_open else 0.0
     if is_open:
+        wall = config.wall_m
+        ring_xy, ring_radius = _circle(
+            points[points[:, 2] > np.quantile(points[:, 2], 0.97) - config.rim_m, :2]
+        )
         taper = 0.65 if height < config.mug_aspect * 2 * ring_radius else 1.0
         ring = np.array([*ring_xy, ring_radius, taper * ring_radius, height])
         return {

@@ -69,6 +69,14 @@ class Solid:
         """Return how far points (N, 3) seen from `eye_m` are off the surface seen there [m], (N,)."""
         return surface_distance_m(self, self.params[None], points, eye_m)[0]
 
+    def height_inside_m(self, points: FloatArray, eye_m: FloatArray) -> FloatArray:
+        """Return how far points (N, 3) stand off the inside of an open solid, into the room in it [m], (N,).
+
+        0 where the line of sight from `eye_m` does not enter through the opening.
+        """
+        inside = _through_opening(self, self.params[None], points, eye_m)[0]
+        return np.where(inside, -_distance(self, self.params[None], points, self.wall_m)[0], 0.0)
+
     def normals(self, points: FloatArray, eye_m: FloatArray) -> FloatArray:
         """Return unit normals of the surface at points (N, 3), on the side seen from `eye_m`, (N, 3)."""
         steps = 1e-3 * np.eye(3)

@@ -24,7 +24,7 @@ from perception_tools.lifted import FloatImage, LabelImage, LiftedFrame, grown, 
 from perception_tools.outlines import core_of
 from perception_tools.plane import Plane, PlaneConfig
 from perception_tools.regions import Region, Support, find_supports, region_of
-from perception_tools.shapes import ShapeConfig, ShapeEstimate, estimate_shape
+from perception_tools.shapes import Covered, ShapeConfig, ShapeEstimate, estimate_shape
 
 _COLOR_PIXELS = 800
 
@@ -38,11 +38,14 @@ class VisionConfig:
         clusters: Pixels to regions.
         colors: Colour names.
         shapes: Shapes and sizes.
-        join_misfit: Two touching regions of one colour are joined if one vessel explains both with
-            a misfit below this.
+        join_misfit: Two regions of one colour, side by side or beside the same third one, are joined
+            if one solid explains both with a misfit below this.
+        join_misfit_open: The same where that solid is an open vessel, maybe with a handle.
         split_misfit: A region whose best solid has a misfit above this is tried in two parts.
         split_gain: The parts' misfit must be below this share of the whole's.
         split_ratio: Ratio of brightness at which a neutral region is tried in two parts.
+        content_height_m: What stands higher than this over the inside of an open vessel is not part of it [m].
+        content_misfit: It is a thing of its own if some solid explains it with a misfit below this.
         max_extent_m: Larger things are no objects (furniture, an unfiltered arm) [m].
     """
 
@@ -50,10 +53,13 @@ class VisionConfig:
     clusters: ClusterConfig = field(default_factory=ClusterConfig)
     colors: ColorConfig = field(default_factory=ColorConfig)
     shapes: ShapeConfig = field(default_factory=ShapeConfig)
-    join_misfit: float = 1.5
+    join_misfit: float = 0.35
+    join_misfit_open: float = 1.5
     split_misfit: float = 0.45
     split_gain: float = 0.6
     split_ratio: float = 1.5
+    content_height_m: float = 0.007
+    content_misfit: float = 0.8
     max_extent_m: float = 0.4
 
 
@@ -117,10 +123,13 @@ def see_tabletop(
     frame = lift(rgb, depth_m, intrinsics, T_world_camera, robot, config.plane)
     labels = find_regions(frame, config.clusters)
     regions = _gather(frame, labels)
-    _join_vessels(frame, labels, regions, config)
+    _join(frame, labels, regions, config)
     shapes = _shapes(frame, regions, config)
-    for k in [k for k, shape in shapes.items() if shape.misfit > config.split_misfit]:
-        shapes = _split(frame, labels, regions, shapes, k, config)
+    for k in list(shapes):
+        if shapes[k].misfit > config.split_misfit and not regions[k].is_open:
+            shapes = _split(frame, labels, regions, shapes, k, config)
+        if regions[k].is_open:
+            shapes = _take_out(frame, labels, regions, shapes, k, config)
     objects = [_describe(frame, regions[k], shapes[k], config) for k in regions]
     objects = [o for o in objects if max(o.box.size_m) < config.max_extent_m]
     objects.sort(key=lambda o: -int(o.mask.sum()))
@@ -132,51 +141,50 @@ def _gather(frame: LiftedFrame, labels: LabelImage) -> dict[int, Region]:
     return {k: region for k, region in found.items() if region is not None}
 
 
-# ---- two regions that are one vessel ------------------------------------------------------------
+# ---- two regions that are one thing -------------------------------------------------------------
 
 
-def _join_vessels(
-    frame: LiftedFrame, labels: LabelImage, regions: dict[int, Region], config: VisionConfig
-) -> None:
-    """Join regions of one colour that are one open vessel: its near wall and its inside.
+def _join(frame: LiftedFrame, labels: LabelImage, regions: dict[int, Region], config: VisionConfig) -> None:
+    """Join regions of one colour that one solid explains. Changes `labels` and `regions`.
 
-    The step in depth from the near rim to the far inside separates them in the image; that they are
-    one is shown by one hollow solid that explains both. Changes `labels` and `regions`.
+    The near wall of a vessel and its inside are apart because of the step in depth at the near rim;
+    what is behind or under another thing may show on both sides of it.
     """
-    while (found := _vessel_halves(frame, labels, regions, config)) is not None:
+    while (found := _halves(frame, labels, regions, config)) is not None:
         i, j, joined = found
         labels[labels == j] = i
         del regions[j]
         regions[i] = joined
 
 
-def _vessel_halves(
+def _halves(
     frame: LiftedFrame, labels: LabelImage, regions: Mapping[int, Region], config: VisionConfig
 ) -> tuple[int, int, Region] | None:
     chroma = {k: np.median(chromaticity(frame.rgb[r.window][r.mask]), axis=0) for k, r in regions.items()}
-    for i in regions:
-        for j in (j for j in regions if j > i):
-            alike = np.linalg.norm(chroma[i] - chroma[j]) < config.clusters.color.chroma_gap
-            if not alike or not _touch(regions[i], regions[j], labels):
-                continue
-            joined = region_of(frame, labels, [i, j])
-            if joined is None or not joined.is_open:
-                continue
-            base_z = float(frame.plane.z_at(joined.evidence.points[:, :2].mean(axis=0)))
-            if (
-                estimate_shape(joined.evidence, base_z, is_open=True, config=config.shapes).misfit
-                < config.join_misfit
-            ):
-                return i, j, joined
+    gap = config.clusters.color.chroma_gap
+    pairs = [
+        (i, j) for i in regions for j in regions if i < j and np.linalg.norm(chroma[i] - chroma[j]) < gap
+    ]
+    touching = {k: _neighbours(regions[k], labels) for pair in pairs for k in pair}
+    for i, j in pairs:
+        if j not in touching[i] and not touching[i] & touching[j]:
+            continue
+        joined = region_of(frame, labels, [i, j])
+        if joined is None:
+            continue
+        base_z = float(frame.plane.z_at(joined.evidence.points[:, :2].mean(axis=0)))
+        fit = estimate_shape(joined.evidence, base_z, is_open=joined.is_open, config=config.shapes)
+        if fit.misfit < (config.join_misfit_open if joined.is_open else config.join_misfit):
+            return i, j, joined
     return None
 
 
-def _touch(a: Region, b: Region, labels: LabelImage, reach_px: int = 3) -> bool:
-    """Return whether two regions come within `reach_px` of each other in the image."""
-    window = grown(a.window, reach_px, labels.shape)
-    mine = a.full_mask(labels.shape)[window].astype(np.uint8)
-    near = cv2.dilate(mine, np.ones((2 * reach_px + 1,) * 2, np.uint8)) > 0
-    return bool((near & b.full_mask(labels.shape)[window]).any())
+def _neighbours(region: Region, labels: LabelImage, reach_px: int = 3) -> set[int]:
+    """Return the labels within `reach_px` of a region in the image, but its own."""
+    window = grown(region.window, reach_px, labels.shape)
+    mine = region.full_mask(labels.shape)[window]
+    near = cv2.dilate(mine.astype(np.uint8), np.ones((2 * reach_px + 1,) * 2, np.uint8)) > 0
+    return {int(k) for k in np.unique(labels[window][near & ~mine]) if k != 0}
 
 
 # ---- shapes, in the order of what stands on what ------------------------------------------------
@@ -190,15 +198,24 @@ def _shapes(
     for k in _bottom_up(supports):
         below = supports[k]
         base_z = _base_z(frame, regions[k], below, shapes)
-        on_top = [regions[i].footprint for i, s in supports.items() if s and s.label == k and not s.is_inside]
         shapes[k] = estimate_shape(
             regions[k].evidence,
             base_z,
             is_open=regions[k].is_open,
-            on_top=np.concatenate(on_top) if on_top else None,
+            on_top=_covered(k, regions, supports),
             config=config.shapes,
         )
     return shapes
+
+
+def _covered(k: int, regions: Mapping[int, Region], supports: Mapping[int, Support | None]) -> Covered | None:
+    """Return what the things on top of a region tell of its top."""
+    above = [regions[i] for i, s in supports.items() if s and s.label == k and not s.is_inside]
+    if not above:
+        return None
+    lowest = min(float(np.quantile(upper.evidence.points[:, 2], 0.02)) for upper in above)
+    footprint = np.concatenate([upper.footprint for upper in above]).astype(np.float64)
+    return Covered(footprint, max(lowest - 0.003, regions[k].top_z_m))
 
 
 def _bottom_up(supports: Mapping[int, Support | None]) -> Iterator[int]:
@@ -253,26 +270,83 @@ def _split(
     return shapes
 
 
+def _take_out(
+    frame: LiftedFrame,
+    labels: LabelImage,
+    regions: dict[int, Region],
+    shapes: dict[int, ShapeEstimate],
+    k: int,
+    config: VisionConfig,
+) -> dict[int, ShapeEstimate]:
+    """Look for a thing of like colour in an open vessel: what sticks out of its inside.
+
+    Changes `labels` and `regions` if there is one, and returns the shapes of all regions.
+    """
+    window, solid = regions[k].window, shapes[k].solid
+    pixels = regions[k].mask & frame.valid[window]
+    eye = frame.T_world_camera.position_m
+    height_m = np.zeros(pixels.shape, np.float32)
+    height_m[pixels] = solid.height_inside_m(frame.points[window][pixels].astype(np.float64), eye)
+    height_m = cv2.medianBlur(height_m, 5)
+    standing = (height_m > config.content_height_m) & regions[k].mask
+    standing = cv2.morphologyEx(standing.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(standing, connectivity=8)
+    largest = max(range(1, count), key=lambda i: stats[i, cv2.CC_STAT_AREA], default=0)
+    if largest == 0 or stats[largest, cv2.CC_STAT_AREA] < config.clusters.min_pixels:
+        return shapes
+    part = cv2.dilate((parts == largest).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    part &= regions[k].mask
+    other = _content_beside(labels[window], part, k, regions)
+    new = max(regions) + 1 if other is None else other
+    trial = labels.copy()
+    trial[window][part] = new
+    found = {i: region_of(frame, trial, [i]) for i in (k, new)}
+    trial_regions = {**regions, **{i: half for i, half in found.items() if half is not None}}
+    if new not in trial_regions:
+        return shapes
+    trial_shapes = _shapes(frame, trial_regions, config)
+    if trial_shapes[new].misfit > config.content_misfit:
+        return shapes
+    labels[:] = trial
+    regions.update(trial_regions)
+    return trial_shapes
+
+
+def _content_beside(
+    labels: LabelImage, part: BoolArray, vessel: int, regions: Mapping[int, Region]
+) -> int | None:
+    """Return the label of what stands in a vessel right beside `part`, (H, W), if anything does."""
+    near = cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    inside = [k for k, s in find_supports(regions).items() if s and s.label == vessel and s.is_inside]
+    counts = {k: int((near & (labels == k)).sum()) for k in inside}
+    best = max(counts, key=lambda k: counts[k], default=None)
+    return best if best is not None and counts[best] > 4 else None
+
+
 def _proposals(frame: LiftedFrame, region: Region, config: VisionConfig) -> Iterator[BoolArray]:
     """Yield parts of a region, in its window, that may be a thing of their own."""
     rgb = frame.rgb[region.window]
     parts = split_by_brightness(rgb, region.mask, config.split_ratio, config.clusters.color)
     if len(parts) > 1:
         yield from parts[:-1]
-    height = frame.height_m[region.window]
-    for level_m in _levels(height[core_of(region.mask) & frame.valid[region.window]]):
-        upper = region.mask & (height > level_m + 0.004)
-        if min(upper.sum(), region.mask.sum() - upper.sum()) > config.clusters.min_pixels:
-            yield upper
+    height = np.where(frame.valid[region.window], frame.height_m[region.window], 0)
+    level_m = _step_level(region, frame)
+    if level_m is not None:
+        yield region.mask & (cv2.medianBlur(height, 3) > level_m)
 
 
-def _levels(height_m: NDArray[np.floating], bin_m: float = 0.003) -> list[float]:
-    """Return heights at which many points lie but the highest: horizontal faces under the top [m]."""
-    counts, edges = np.histogram(height_m, bins=np.arange(0, height_m.max() + 2 * bin_m, bin_m))
-    usual = np.median(counts[counts > 0])
-    top = height_m.max() - 0.012
-    peaks = [i for i in np.argsort(-counts) if counts[i] > 2 * usual and edges[i] < top]
-    return [float(edges[i] + bin_m / 2) for i in peaks[:2]]
+def _step_level(region: Region, frame: LiftedFrame) -> float | None:
+    """Return the height above which a region is much narrower than below [m], None if there is none."""
+    points = region.evidence.points
+    height = frame.plane.height_m(points)
+    levels = np.arange(0.006, np.quantile(height, 0.97) - 0.008, 0.003)
+    xy = points[:, :2].astype(np.float32)
+    areas = np.array([cv2.contourArea(cv2.convexHull(xy[height > level])) for level in levels])
+    if len(areas) < 3:
+        return None
+    share = areas[2:] / np.maximum(areas[:-2], 1e-9)
+    k = int(np.argmin(share))
+    return float(levels[k + 2]) if share[k] < 0.75 else None
 
 
 # ---- words --------------------------------------------------------------------------------------

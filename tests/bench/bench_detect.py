@@ -3,8 +3,8 @@
     MUJOCO_GL=egl python tests/bench/bench_detect.py --scenes 20
     MUJOCO_GL=egl python tests/bench/bench_detect.py --scenes 100 --set contact --pictures /tmp/out
 
-Sets: `apart` (objects with gaps, arm at home), `contact` (a small object in or on a wider one, or
-against another), `wrist` (the view from above one object). An object counts as unoccluded if the
+Sets: `apart` (objects with gaps, arm at home), `contact` (a small object in or on a wider one),
+`alike` (the same with one colour for both), `wrist` (the view from above one object). An object counts as unoccluded if the
 camera sees 90 % or more of its silhouette.
 """
 
@@ -86,8 +86,8 @@ def sample_scene(seed: int, kind: str) -> TabletopScene:
             placed = list(place(rng, specs, config))
         except PlacementError:
             continue
-        if kind == "contact":
-            placed += _in_contact(rng, placed)
+        if kind in ("contact", "alike"):
+            placed += _in_contact(rng, placed, is_alike=kind == "alike")
         layout = sample_layout(rng, placed, config)
         scene = TabletopScene(layout, config, FR3)
         return scene
@@ -100,13 +100,15 @@ def _sample_spec(rng: np.random.Generator, name: str) -> ObjectSpec:
     return sample_object(rng, name, shape, color, split="held_out" if rng.random() < 0.3 else "train")
 
 
-def _in_contact(rng: np.random.Generator, placed: Sequence[PlacedObject]) -> list[PlacedObject]:
-    """Draw one more small object in, on or against every second one."""
+def _in_contact(
+    rng: np.random.Generator, placed: Sequence[PlacedObject], *, is_alike: bool
+) -> list[PlacedObject]:
+    """Draw one more small object in or on every second one, of the same colour or not."""
     out = []
     for k, below in enumerate(placed[::2]):
         color = [c for c in COLORS if c != below.spec.color][rng.integers(len(COLORS) - 1)]
         shape = ("box", "cylinder", "sphere")[rng.integers(3)]
-        spec = sample_object(rng, f"small_{k}", shape, color)
+        spec = sample_object(rng, f"small_{k}", shape, below.spec.color if is_alike else color)
         x, y, _ = below.position_m
         if below.spec.shape in ("bowl", "tray"):
             x, y = x + rng.uniform(-0.02, 0.02), y + rng.uniform(-0.02, 0.02)
@@ -265,7 +267,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--scenes", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--set", choices=("apart", "contact", "wrist"), default="apart", dest="kind")
+    parser.add_argument("--set", choices=("apart", "contact", "alike", "wrist"), default="apart", dest="kind")
     parser.add_argument("--pictures", type=Path, help="folder for overlay pictures of scenes with faults")
     parser.add_argument("--all-pictures", action="store_true")
     args = parser.parse_args(argv)
