@@ -67,7 +67,7 @@ def spot_inside(points: FloatArray, box: Box3D, size: tuple[float, float], shape
     height = cv2.medianBlur(np.nan_to_num(grid.top_z_m, nan=floor_z).astype(np.float32), 3)
     radius = min(size[0] / 2, float(inner.min()) / 2 * 0.95)
     room = grid.distance_to(~opening)
-    kernel = _disc(max(1, round(0.5 * sum(size) / 4 / CELL_M)))
+    kernel = _disc(max(1, round(sum(size) / 4 / CELL_M)))
     rest_z = np.maximum(cv2.dilate(height, kernel).astype(np.float64), floor_z)
     centers = grid.centers_m()
     cost = np.maximum(rest_z - floor_z, FLAT_M) + 0.3 * np.linalg.norm(centers, axis=-1)

@@ -69,6 +69,8 @@ class GraspConfig:
         far_m: Clearance from which on more does not help [m].
         distinct_m: Kept grasps differ by this much [m] ...
         distinct_rad: ... or by this angle [rad].
+        same_approach_rad: Approaches within this angle count as the same [rad].
+        repeat_cost: Score that every choice takes from the others with the same approach.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -88,6 +90,8 @@ class GraspConfig:
     far_m: float = 0.03
     distinct_m: float = 0.012
     distinct_rad: float = 0.35
+    same_approach_rad: float = 0.17
+    repeat_cost: float = 0.03
 
 
 def opening(width_m: FloatArray, config: SamplingConfig) -> FloatArray:
@@ -215,17 +219,20 @@ def _score(
 
 
 def distinct(candidates: Sequence[Candidate], score: FloatArray, most: int, config: GraspConfig) -> list[int]:
-    """Return the indices of the best candidates, each different enough from all better ones."""
+    """Return the indices of good candidates that differ, best first.
+
+    Each choice makes others with the same approach less attractive, so that a planner whose robot
+    cannot reach one has another way in.
+    """
+    poses = np.stack([c.T_world_ee for c in candidates])
+    left = score.copy()
     chosen: list[int] = []
-    for k in np.argsort(-score, kind="stable"):
-        pose = candidates[k].T_world_ee
-        if all(_differ(pose, candidates[j].T_world_ee, config) for j in chosen):
-            chosen.append(int(k))
-        if len(chosen) == most:
-            break
-    return chosen
-
-
-def _differ(a: FloatArray, b: FloatArray, config: GraspConfig) -> bool:
-    turn = np.arccos(np.clip((np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2, -1, 1))
-    return bool(np.linalg.norm(a[:3, 3] - b[:3, 3]) > config.distinct_m or turn > config.distinct_rad)
+    while len(chosen) < most and np.isfinite(left).any():
+        best = int(np.argmax(left))
+        chosen.append(best)
+        turn = np.einsum("kij,ij->k", poses[:, :3, :3], poses[best, :3, :3])
+        turn = np.arccos(np.clip((turn - 1) / 2, -1, 1))
+        away = np.linalg.norm(poses[:, :3, 3] - poses[best, :3, 3], axis=1)
+        left[(away <= config.distinct_m) & (turn <= config.distinct_rad)] = -np.inf
+        left[poses[:, :3, 2] @ poses[best, :3, 2] > np.cos(config.same_approach_rad)] -= config.repeat_cost
+    return sorted(chosen, key=lambda k: -score[k])

@@ -152,8 +152,11 @@ def across(
             flat = _antipodality(xy, yaw, offset, gripper.finger_width_m, config.max_turn_m)
             away = float(np.linalg.norm(middle - box.center_m[:2]))
             for approach in _approaches(along, config.tilts_rad):
+                # A tilted palm comes nearer to the edge of the top.
+                lift = max(0.0, box.top_z_m - z + reach * np.linalg.norm(approach[:2]) - config.depth_m)
+                position = np.array([*middle, z + min(lift, 0.012)])
                 yield Candidate(
-                    pose(approach, np.array([*closing, 0.0]), np.array([*middle, z])),
+                    pose(approach, np.array([*closing, 0.0]), position),
                     float(high - low),
                     flat,
                     1 - min(1.0, away / max(0.02, float(box.size_m[0]) / 2)),
