@@ -1,0 +1,348 @@
+"""Acting on one object: pick, place, look whether it worked, and recover where it did not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_agent.scripted.goal import Goal, Point, Standing, own_spot, satisfied, spot_call, spot_of
+from vlm_agent.scripted.program import Call, Result, Steps
+from vlm_agent.scripted.run import Run, Verdict
+from vlm_agent.scripted.scene import Seen, find_again
+
+UNPLANNED = ("unreachable", "in_collision", "no_path")  # nothing moved
+_SHIFTS_M = ((0.015, 0.0), (-0.015, 0.0), (0.0, 0.015), (0.0, -0.015))
+_STILL_M = 0.03
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before anything moves: how to hold the object, and where it goes."""
+
+    grasps: Result
+    spot: Point | None
+
+
+class Actor:
+    """Picks, places and verifies in a run."""
+
+    def __init__(self, run: Run) -> None:
+        """Act in a run."""
+        self.run = run
+
+    # ---- before anything moves ------------------------------------------------------------------
+
+    def require_graspable(self, what: Seen) -> None:
+        """Refuse what the gripper can't go around, unless it has a rim.
+
+        Raises:
+            Verdict: Too big.
+        """
+        limit = self.run.config.opening_m
+        if what.size_m[1] > limit and not what.is_container:
+            long_m, short_m, _ = what.size_m
+            raise Verdict(
+                "impossible",
+                f"{what.name.capitalize()} is too big for the gripper: {100 * long_m:.0f} x "
+                f"{100 * short_m:.0f} cm, the fingers open {100 * limit:.1f} cm.",
+                self.run.scene.evidence,
+            )
+
+    def prepare(self, what: Seen, goal: Goal | None) -> Steps[Prepared]:
+        """Find grasps, and the spot if there is a goal, in one turn.
+
+        Raises:
+            Verdict: It can't be held, or there is no room.
+        """
+        calls = [Call("grasp", {"mask": what.mask})]
+        room = spot_call(self.run, what, goal) if goal else None
+        if room is not None:
+            calls.append(room)
+        text = f"How can I hold {what.name}" + (f", and is there room {goal.words()}?" if goal else "?")
+        results = yield from self.run.call(text, *calls)
+        spot = None
+        if goal is not None:
+            spot = spot_of(results[1], what, goal) if room else own_spot(self.run, what, goal)
+        return Prepared(results[0], spot)
+
+    # ---- moving one object ----------------------------------------------------------------------
+
+    def move(self, what: Seen, goal: Goal) -> Steps[Standing]:
+        """Bring an object to its goal, and see that it is there.
+
+        Raises:
+            Verdict: It could not be done.
+        """
+        run = self.run
+        why = ""
+        for attempt in range(run.config.max_moves):
+            if attempt:
+                what, goal = yield from self._seen_again(what, goal, why)
+            if run.held is None:
+                prepared = yield from self.prepare(what, goal)
+                what = yield from self.pick(what, prepared.grasps)
+                spot = prepared.spot
+            else:
+                spot = yield from self._spot(what, goal)
+            assert spot is not None
+            spot = yield from self._place(what, goal, spot)
+            standing = yield from self._verify(what, goal, spot)
+            if standing.holds:
+                return standing
+            why = standing.why
+        raise Verdict("failed", f"I tried {run.config.max_moves} times; {why}.")
+
+    def _seen_again(self, what: Seen, goal: Goal, why: str) -> Steps[tuple[Seen, Goal]]:
+        """Return the object and its goal as they are seen after a failed attempt."""
+        scene = self.run.scene
+        again = find_again(what, scene.objects, what.center_m[:2])
+        now = goal.seen_again(scene, (again,) if again else ())
+        if again is None or now is None:
+            scene = yield from self.run.look(f"That did not work: {why}. Where is everything now?")
+            again = find_again(what, scene.objects)
+            now = goal.seen_again(scene, (again,) if again else ())
+        if again is None or now is None:
+            lost = what.name if again is None else " and ".join(a.name for a in goal.anchors)
+            raise Verdict("failed", f"I lost {lost}: I see {scene.listing()}.", scene.evidence)
+        return again, now
+
+    def _spot(self, what: Seen, goal: Goal) -> Steps[Point]:
+        """Return a spot while the object is held.
+
+        Raises:
+            Verdict: There is none.
+        """
+        room = spot_call(self.run, what, goal)
+        if room is None:
+            return own_spot(self.run, what, goal)
+        (result,) = yield from self.run.call(f"Where is there room {goal.words()}?", room)
+        return spot_of(result, what, goal)
+
+    # ---- picking --------------------------------------------------------------------------------
+
+    def pick(self, what: Seen, grasps: Result) -> Steps[Seen]:
+        """Pick an object up, whatever it takes; return it as it was seen last before.
+
+        Raises:
+            Verdict: It can't be picked.
+        """
+        run = self.run
+        has_looked_closely, fails = False, 0
+        failed: list[Mapping[str, Any]] = []
+        last = grasps
+        while fails < run.config.max_picks:
+            if grasps.ok:
+                last = yield from self._try(what, grasps, failed)
+                if last.ok:
+                    run.held = what
+                    return what
+            else:
+                last = grasps
+            if last.reason in UNPLANNED or (not grasps.ok and grasps.reason != "stale"):
+                if has_looked_closely:
+                    break
+                has_looked_closely = True
+                closer = yield from self._look_closer(what, last)
+                if closer is None:
+                    break
+                grasps = closer
+                continue
+            fails += 1
+            if last.reason == "already_holding":
+                yield from self._put_aside()
+            what = yield from self._find_after(what, last)
+            (grasps,) = yield from run.call(
+                f"How can I hold {what.name} now?", Call("grasp", {"mask": what.mask})
+            )
+        outcome = "failed" if fails else "impossible"
+        raise Verdict(
+            outcome, f"I can't pick up {what.name}: {last.message or last.reason or 'no grasp found'}"
+        )
+
+    def _try(self, what: Seen, grasps: Result, failed: list[Mapping[str, Any]]) -> Steps[Result]:
+        """Try candidates until one is executed; return the last result."""
+        candidates = [c for c in grasps.value.get("candidates") or () if isinstance(c, Mapping)]
+        blocked: list[Mapping[str, Any]] = []
+        result: Result | None = None
+        for _ in range(min(self.run.config.max_candidates, len(candidates))):
+            left = [c for c in candidates if c not in blocked]
+            candidate = min(left, key=lambda c: (_likeness(c, [*blocked, *failed]), candidates.index(c)))
+            index = int(candidate.get("index", candidates.index(candidate)))
+            text = (
+                f"Pick up {what.name}."
+                if result is None
+                else f"That way is blocked ({result.reason}); try another."
+            )
+            result = yield from self.run.skill(text, "pick", grasp=grasps.value.get("grasp"), index=index)
+            if result.ok and result.value.get("held") is not False:
+                return result
+            if result.reason not in UNPLANNED:
+                failed.append(candidate)
+                return (
+                    result
+                    if not result.ok
+                    else Result(result.call_id, False, reason="missed", message="nothing held")
+                )
+            blocked.append(candidate)
+        if result is None:
+            return Result("", False, error="negative", reason="no_path", message="no grasp candidates")
+        return result
+
+    def _look_closer(self, what: Seen, why: Result) -> Steps[Result | None]:
+        """Look with the wrist camera and find grasps there; None if that gives nothing."""
+        run = self.run
+        if not run.offers("look_at"):
+            return None
+        reason = why.reason or why.error or "no grasp"
+        moved = yield from run.skill(
+            f"No way to hold {what.name} from here ({reason}); look closer.",
+            "look_at",
+            target_m=list(what.center_m),
+            distance_m=run.config.look_distance_m,
+        )
+        if not moved.ok:
+            return None
+        scene = yield from run.look("What does the wrist camera see?", run.config.wrist_camera, keep=False)
+        again = find_again(what, scene.objects, what.center_m[:2])
+        if again is None:
+            return None
+        (grasps,) = yield from run.call(f"How can I hold {what.name}?", Call("grasp", {"mask": again.mask}))
+        return grasps if grasps.ok else None
+
+    def _find_after(self, what: Seen, failure: Result) -> Steps[Seen]:
+        """Look for an object after a failed pick.
+
+        Raises:
+            Verdict: It is not seen any more.
+        """
+        run = self.run
+        if run.offers("home") and failure.reason != "stale":
+            yield from run.skill(f"The pick failed ({failure.reason}); out of the way to look again.", "home")
+        scene = yield from run.look("Where is it now?")
+        again = find_again(what, scene.objects, what.center_m[:2])
+        if again is None:
+            raise Verdict("failed", f"I lost {what.name}: I see {scene.listing()}.", scene.evidence)
+        return again
+
+    def _put_aside(self) -> Steps[None]:
+        """Put down whatever is held, anywhere; let go of it if that fails."""
+        run = self.run
+        spot = None
+        if run.offers("free_space"):
+            room = Call(
+                "free_space", {"relation": "anywhere", "size_m": [0.08, 0.08], "image": run.scene.image}
+            )
+            (result,) = yield from run.call("Something is in the hand; where can it go?", room)
+            spot = result.value.get("position_m") if result.ok else None
+        if spot is not None:
+            placed = yield from run.skill("Put down what is in the hand.", "place", position_m=spot)
+            if placed.ok or placed.reason in ("misplaced", "dropped", "not_holding"):
+                return
+        yield from run.skill("Let go of what is in the hand.", "open_gripper")
+
+    # ---- placing --------------------------------------------------------------------------------
+
+    def _place(self, what: Seen, goal: Goal, spot: Point) -> Steps[Point]:
+        """Put down what is held; return where. A loss on the way is left to the verification.
+
+        Raises:
+            Verdict: No spot can be reached; it was put back.
+        """
+        run = self.run
+        tried: list[Point] = []
+        result = Result("", False)
+        while len(tried) < run.config.max_places:
+            text = (
+                f"Put it down {goal.words()}." if not tried else f"That failed ({result.reason}); a bit off."
+            )
+            result = yield from run.skill(text, "place", position_m=[round(v, 4) for v in spot])
+            tried.append(spot)
+            if result.ok or result.reason in ("misplaced", "dropped", "not_holding"):
+                run.held = None
+                if run.offers("home") and result.value.get("homed") is not True:
+                    yield from run.skill("Out of the camera's view.", "home")
+                return spot
+            spot = _shifted(tried[0], goal, len(tried))
+        start = (what.center_m[0], what.center_m[1], max(0.0, what.bottom_z_m))
+        back = yield from run.skill(
+            "No way there; put it back.", "place", position_m=[round(v, 4) for v in start]
+        )
+        run.held = None if back.ok else what
+        where = "I put it back" if back.ok else "I still hold it"
+        raise Verdict(
+            "failed", f"I can't put {what.name} {goal.words()}: {result.message or result.reason}; {where}."
+        )
+
+    def put_down(self, what: Seen) -> Steps[None]:
+        """Put down what is held on a free spot of the table."""
+        yield from self._put_aside()
+        self.run.held = None
+
+    # ---- looking whether it worked --------------------------------------------------------------
+
+    def _verify(self, what: Seen, goal: Goal, spot: Point) -> Steps[Standing]:
+        """Look whether the object is where it should be, with the wrist camera if need be."""
+        run = self.run
+        scene = yield from run.look("Is it there?")
+        again = find_again(what, scene.objects, spot[:2])
+        now = goal.seen_again(scene, (again,) if again else ())
+        standing = Standing(False, (), f"I don't see {what.name} {goal.words()}")
+        if again is not None and now is not None:
+            standing = yield from satisfied(run, again, now, scene)
+        if (
+            standing.holds
+            or (again is not None and again.distance_m(spot) > 0.10)
+            or not run.offers("look_at")
+        ):
+            return standing
+        closer = yield from self._verify_closely(what, goal, spot)
+        return closer if closer is not None else standing
+
+    def _verify_closely(self, what: Seen, goal: Goal, spot: Point) -> Steps[Standing | None]:
+        run = self.run
+        moved = yield from run.skill(
+            "Not sure from here; look closer.",
+            "look_at",
+            target_m=[round(v, 4) for v in spot],
+            distance_m=run.config.look_distance_m,
+        )
+        if not moved.ok:
+            return None
+        scene = yield from run.look("What does the wrist camera see?", run.config.wrist_camera, keep=False)
+        again = find_again(what, scene.objects, spot[:2])
+        now = goal.seen_again(scene, (again,) if again else ()) or goal.seen_again(run.scene)
+        if again is None or now is None:
+            return None
+        return (yield from satisfied(run, again, now, scene))
+
+    def verify_held(self, what: Seen) -> Steps[Standing]:
+        """Look whether a picked object has left the table."""
+        scene = yield from self.run.look("Has it left the table?")
+        again = find_again(what, scene.objects, what.center_m[:2])
+        still = again is not None and again.distance_m(what.center_m) < _STILL_M
+        return Standing(not still, scene.evidence, f"{what.name} is still where it was" if still else "")
+
+
+def _likeness(candidate: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> float:
+    """Return how like the failed candidates this one is: 0 is different, 1 the same."""
+    most = 0.0
+    for other in others:
+        a, b = _vector(candidate, "position_m"), _vector(other, "position_m")
+        u, v = _vector(candidate, "approach"), _vector(other, "approach")
+        cosine = sum(x * y for x, y in zip(u, v, strict=True))
+        near = max(0.0, 1 - math.dist(a, b) / 0.03)
+        most = max(most, near * max(0.0, cosine))
+    return round(most, 2)
+
+
+def _vector(candidate: Mapping[str, Any], key: str) -> tuple[float, float, float]:
+    value = candidate.get(key) or (0.0, 0.0, 0.0)
+    return float(value[0]), float(value[1]), float(value[2])
+
+
+def _shifted(spot: Point, goal: Goal, number: int) -> Point:
+    """Return a spot near one that failed."""
+    dx, dy = _SHIFTS_M[(number - 1) % len(_SHIFTS_M)]
+    return spot[0] + dx, spot[1] + dy, spot[2]

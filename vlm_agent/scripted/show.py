@@ -1,0 +1,105 @@
+"""Readings in one short line, for traces and tests: `move the(red box) inside the(bowl)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlm_agent.scripted import syntax as ast
+
+_QUESTIONS = (ast.Holds, ast.Ask, ast.Which, ast.HowFar, ast.Fits, ast.CompareCounts)
+
+
+def show(node: Any) -> str:
+    """Return a compact line for a reading, step, description or constraint."""
+    if isinstance(node, ast.Description):
+        return _description(node)
+    if isinstance(node, ast.Target):
+        return _target(node)
+    if isinstance(node, ast.Task):
+        return "; ".join(show(step) for step in node.steps)
+    if isinstance(node, ast.Move):
+        return f"move {_all(node.objects)} {show(node.target)}"
+    if isinstance(node, ast.Forbid):
+        return f"forbid {show(node.step)}"
+    if isinstance(node, ast.Empty):
+        return f"empty {show(node.container)} {show(node.target)}"
+    if isinstance(node, (ast.Stack, ast.Swap)):
+        return f"{type(node).__name__.lower()} {_all(node.objects)}"
+    if isinstance(node, ast.Unsupported):
+        return f"unsupported {node.verb}"
+    if isinstance(node, ast.Gesture):
+        return node.name
+    if isinstance(node, (ast.PickUp, ast.Release, ast.LookAt, ast.Mention, ast.Count, ast.Exists, ast.Where)):
+        return f"{type(node).__name__.lower()} {show(node.object)}"
+    return _question(node) if isinstance(node, _QUESTIONS) else _constraint(node)
+
+
+def _all(items: tuple[ast.Description, ...]) -> str:
+    return " & ".join(show(item) for item in items)
+
+
+def _description(node: ast.Description) -> str:
+    if node.landmark:
+        return node.landmark
+    if node.is_pronoun:
+        return node.determiner
+    words = [show(c) for c in node.constraints]
+    if node.is_one:
+        words.append("one")
+    count = f"{node.count} " if node.count else ""
+    determiner = "" if node.determiner == "none" else node.determiner
+    return f"{determiner}({count}{' '.join(words)})"
+
+
+def _target(node: ast.Target) -> str:
+    anchors = f" {_all(node.anchors)}" if node.anchors else ""
+    distance = f"={node.distance_m:g}m" if node.distance_m else ""
+    return f"{node.relation}{_frame(node.frame)}{distance}{anchors}"
+
+
+def _frame(frame: ast.Frame) -> str:
+    return "/robot" if frame == "robot" else ""
+
+
+def _question(node: Any) -> str:
+    if isinstance(node, ast.Holds):
+        return f"holds {show(node.subject)}: {' '.join(show(c) for c in node.predicate)}"
+    if isinstance(node, ast.Ask):
+        return f"ask {node.attribute} {show(node.object)}"
+    if isinstance(node, ast.Which):
+        return f"which {show(node.object)}" + (f" among {_all(node.among)}" if node.among else "")
+    if isinstance(node, ast.CompareCounts):
+        return f"{node.relation} {show(node.a)} than {show(node.b)}"
+    if isinstance(node, ast.HowFar):
+        return f"howfar {show(node.a)} & {show(node.b)}"
+    return f"fits {show(node.object)} {show(node.target)}"
+
+
+def _constraint(node: Any) -> str:
+    negated = "not-" if getattr(node, "negated", False) else ""
+    if isinstance(node, ast.Colored):
+        return negated + "|".join(node.names)
+    if isinstance(node, ast.Shaped):
+        return negated + ("container" if node.is_container else "|".join(node.names))
+    if isinstance(node, ast.Degree):
+        form = {"positive": "", "comparative": "er", "superlative": "est"}[node.form]
+        sign = "" if node.most else "-"
+        rank = f"#{node.rank}" if node.rank > 1 else ""
+        anchor = f"[{show(node.anchor)}]" if node.anchor else ""
+        return f"{sign}{node.key}{form}{rank}{_frame(node.frame)}{anchor}"
+    if isinstance(node, ast.Related):
+        return f"[{negated}{node.relation}{_frame(node.frame)} {_all(node.anchors)}]"
+    if isinstance(node, ast.Compared):
+        reference = f" to {show(node.reference)}" if node.reference else ""
+        return f"[{'' if node.most else '-'}{node.key}er{reference} than {show(node.anchor)}]"
+    if isinstance(node, ast.SameAs):
+        return f"[same {node.attribute} as {show(node.anchor) if node.anchor else 'each other'}]"
+    if isinstance(node, ast.State):
+        return negated + node.name
+    if isinstance(node, ast.Except):
+        return f"[except {show(node.description)}]"
+    if isinstance(node, ast.Either):
+        return f"[{' or '.join(show(d) for d in node.descriptions)}]"
+    if isinstance(node, ast.Other):
+        return "other"
+    return f"?{node.word}"

@@ -1,0 +1,376 @@
+"""The steps of a task: what they refer to, what must hold before anything moves, and doing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from vlm_agent.scripted import match
+from vlm_agent.scripted import syntax as ast
+from vlm_agent.scripted.act import Actor
+from vlm_agent.scripted.goal import Goal, Standing, satisfied
+from vlm_agent.scripted.program import Call, Steps
+from vlm_agent.scripted.resolve import Resolver
+from vlm_agent.scripted.run import Absent, Run, Verdict
+from vlm_agent.scripted.scene import SIDE_OF, SIDES, Seen, find_again
+from vlm_agent.scripted.syntax import Description, Step, Target
+
+CAN_DO = "I can pick up, put, stack, swap and take out things, look at them, and answer questions about them"
+_SIDES = ("left_of", "right_of", "in_front_of", "behind")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A goal that was reached for an object, and how."""
+
+    what: Seen | None
+    goal: Goal | None
+    standing: Standing
+    words: str
+    was_already: bool = False
+
+
+class Doer:
+    """Carries out steps in a run."""
+
+    def __init__(self, run: Run) -> None:
+        """Work in a run."""
+        self.run = run
+        self.resolver = Resolver(run)
+        self.actor = Actor(run)
+        self.reached: list[Reached] = []
+
+    # ---- before anything moves ------------------------------------------------------------------
+
+    def check(self, steps: Sequence[Step]) -> Steps[None]:
+        """Check that the steps can be understood in this scene; nothing moves.
+
+        The first step is resolved whole. What later steps speak of must exist by colour and shape;
+        where things stand may have changed by then.
+
+        Raises:
+            Verdict: They can't.
+        """
+        for number, step in enumerate(steps):
+            if isinstance(step, ast.Unsupported):
+                verb = step.verb
+                raise Verdict("impossible", f"I can't {verb} anything; {CAN_DO}.")
+            if number == 0:
+                yield from self._check_first(step)
+            else:
+                self._check_existence(step)
+
+    def _check_first(self, step: Step) -> Steps[None]:
+        if isinstance(step, ast.Move):
+            for what, goal in (yield from self._bind(step)):
+                if not (yield from self._is_satisfied(what, goal)).holds:
+                    self.actor.require_graspable(what)
+        elif isinstance(step, (ast.Stack, ast.Swap)):
+            for what in (yield from self._all(step.objects)):
+                self.actor.require_graspable(what)
+        elif isinstance(step, ast.PickUp):
+            self.actor.require_graspable((yield from self.resolver.one(step.object)))
+        elif isinstance(step, (ast.LookAt, ast.Mention)) and not step.object.landmark:
+            yield from self.resolver.resolve(step.object)
+        elif isinstance(step, ast.Empty):
+            yield from self.resolver.one(step.container, into=True)
+
+    def _check_existence(self, step: Step) -> None:
+        for node in ast.descendants(step):
+            if isinstance(node, Description) and not (node.landmark or node.is_pronoun):
+                simple = [c for c in node.constraints if isinstance(c, (ast.Colored, ast.Shaped))]
+                if not match.by_attributes(self.run.scene.objects, simple):
+                    raise Absent(
+                        f'I see nothing that fits "{node.text}"; I see {self.run.scene.listing()}.',
+                        self.run.scene.evidence,
+                    )
+
+    # ---- references of a step -------------------------------------------------------------------
+
+    def _all(self, descriptions: Sequence[Description], exclude: Sequence[Seen] = ()) -> Steps[list[Seen]]:
+        """Return the objects of coordinated descriptions, each once."""
+        found: list[Seen] = []
+        for what in descriptions:
+            others = [*exclude, *(() if what.is_pronoun else found)]
+            found += [o for o in (yield from self.resolver.resolve(what, others)) if o not in found]
+        return found
+
+    def _bind(self, step: ast.Move) -> Steps[list[tuple[Seen, Goal]]]:
+        """Return the objects of a move, each with its goal."""
+        anchors: list[Seen] | None = None
+        if any(d.wants_many for d in step.objects):
+            anchors = yield from self._anchors(step.target)
+        try:
+            objects = yield from self._all(step.objects, anchors or ())
+        except Verdict as verdict:
+            if verdict.outcome != "unclear" or anchors is not None or not step.target.anchors:
+                raise
+            anchors = yield from self._anchors(step.target)
+            objects = yield from self._all(step.objects, anchors)
+        if anchors is None:
+            anchors = yield from self._anchors(step.target, objects)
+        return [(what, self._goal(what, step.target, anchors)) for what in objects]
+
+    def _anchors(self, target: Target, exclude: Sequence[Seen] = ()) -> Steps[list[Seen]]:
+        into = target.relation in ("inside", "to", "on")
+        found: list[Seen] = []
+        for anchor in target.anchors:
+            if anchor.landmark:
+                continue
+            if target.relation == "between" and (anchor.wants_many or len(target.anchors) == 1):
+                found += yield from self.resolver.resolve(replace(anchor, determiner="all"), exclude)
+            else:
+                found.append((yield from self.resolver.one(anchor, exclude, into=into)))
+        if target.relation == "between" and len(found) != 2:
+            raise Verdict(
+                "unclear", f"Between what? I found {len(found)} objects for it.", self.run.scene.evidence
+            )
+        return found
+
+    def _goal(self, what: Seen, target: Target, anchors: Sequence[Seen]) -> Goal:
+        """Return the goal of a target, in terms of what the tools know.
+
+        Raises:
+            Verdict: The target makes no sense here.
+        """
+        relation, frame = target.relation, target.frame
+        landmark = next((a.landmark for a in target.anchors if a.landmark), None)
+        origin = what.center_m
+        if relation == "origin":
+            first = next((s for s in self.run.start if find_again(s, [what]) is not None), what)
+            return Goal("origin", origin=first.center_m)
+        if landmark or not anchors:
+            return self._goal_at_landmark(target, landmark, origin)
+        anchor = anchors[0]
+        if relation in ("to", "above"):
+            relation = "inside" if anchor.is_container else "on" if relation == "above" else "next_to"
+        if relation == "on" and anchor.is_container:
+            relation = "inside"
+        if relation == "inside" and not anchor.is_container:
+            raise Verdict("impossible", f"Nothing can be put into {anchor.name}: it is no container.")
+        if relation == "below":
+            raise Verdict("impossible", f"I can't put anything under {anchor.name}.")
+        return Goal(relation, tuple(anchors), frame, distance_m=target.distance_m, origin=origin)
+
+    def _goal_at_landmark(
+        self, target: Target, landmark: str | None, origin: tuple[float, float, float]
+    ) -> Goal:
+        relation, frame = target.relation, target.frame
+        if relation in ("anywhere", "middle"):
+            return Goal(relation, origin=origin)
+        if all(word in SIDES for word in relation.split()):
+            return Goal("side", (), frame, relation, None, origin)
+        if relation in _SIDES and landmark in (None, "table"):
+            kind = "side" if landmark else "shift"
+            return Goal(kind, (), frame, SIDE_OF[relation], target.distance_m, origin)
+        if landmark in ("robot", "viewer") and relation in ("next_to", "in_front_of", "to"):
+            return Goal("side", (), "camera", "back" if landmark == "robot" else "front", None, origin)
+        where = landmark or "there"
+        raise Verdict("unclear", f"I don't know where {relation.replace('_', ' ')} {where!r} would be.")
+
+    def _is_satisfied(self, what: Seen, goal: Goal) -> Steps[Standing]:
+        """Tell whether nothing need be done: it holds already, and nearby where only a side is asked for."""
+        if goal.relation in ("shift", "away_from"):
+            return Standing(False)
+        standing = yield from satisfied(self.run, what, goal, self.run.scene)
+        is_far = (
+            goal.relation in _SIDES
+            and what.distance_m(goal.anchors[0].center_m) > self.run.config.near_enough_m
+        )
+        return Standing(False) if is_far else standing
+
+    # ---- doing ----------------------------------------------------------------------------------
+
+    def do(self, step: Step, number: int) -> Steps[None]:
+        """Carry out a step.
+
+        Raises:
+            Verdict: It could not be done.
+        """
+        if number and (self.run.has_moved or not self.run.is_home):
+            yield from self._look_again()
+        if isinstance(step, ast.Move):
+            yield from self._do_move(step)
+        elif isinstance(step, ast.PickUp):
+            yield from self._do_pick(step)
+        elif isinstance(step, ast.Release):
+            yield from self._do_release(step)
+        elif isinstance(step, ast.Stack):
+            yield from self._do_stack(step)
+        elif isinstance(step, ast.Swap):
+            yield from self._do_swap(step)
+        elif isinstance(step, ast.Empty):
+            yield from self._do_empty(step)
+        elif isinstance(step, ast.LookAt):
+            yield from self._do_look(step)
+        elif isinstance(step, ast.Mention):
+            self.run.focus = yield from self.resolver.resolve(step.object)
+        elif isinstance(step, ast.Gesture):
+            yield from self._do_gesture(step)
+
+    def _look_again(self) -> Steps[None]:
+        if not self.run.is_home and self.run.held is None and self.run.offers("home"):
+            yield from self.run.skill("Out of the camera's view.", "home")
+        yield from self.run.look("Next step; how do things stand?")
+
+    def _do_move(self, step: ast.Move) -> Steps[None]:
+        held = self.run.held
+        if held is not None and len(step.objects) == 1 and step.objects[0].is_pronoun:
+            anchors = yield from self._anchors(step.target)
+            yield from self._bring(held, self._goal(held, step.target, anchors))
+            return
+        if held is not None:
+            yield from self.actor.put_down(held)
+            yield from self._look_again()
+        bound = yield from self._bind(step)
+        for k, (what, goal) in enumerate(bound):
+            if k and self.run.has_moved:
+                what, goal = self._again(what, goal)
+            yield from self._bring(what, goal)
+        self.run.focus = tuple(what for what, _ in bound)
+        self.run.places = tuple(a for _, goal in bound[:1] for a in goal.anchors)
+
+    def _again(self, what: Seen, goal: Goal) -> tuple[Seen, Goal]:
+        """Return an object and its goal as they are seen now."""
+        again = find_again(what, self.run.scene.objects, what.center_m[:2])
+        now = goal.seen_again(self.run.scene, (again,) if again else ())
+        if again is None or now is None:
+            lost = what.name if again is None else " and ".join(a.name for a in goal.anchors)
+            raise Verdict(
+                "failed", f"I lost {lost}; I see {self.run.scene.listing()}.", self.run.scene.evidence
+            )
+        return again, now
+
+    def _bring(self, what: Seen, goal: Goal) -> Steps[None]:
+        self.run.start += (what,)
+        words = f"{what.name} is {goal.words()}"
+        if self.run.held is None:
+            before = yield from self._is_satisfied(what, goal)
+            if before.holds:
+                self.reached.append(Reached(what, goal, before, words, was_already=True))
+                return
+            self.actor.require_graspable(what)
+        standing = yield from self.actor.move(what, goal)
+        self.reached.append(Reached(what, goal, standing, words))
+
+    def _do_pick(self, step: ast.PickUp) -> Steps[None]:
+        if self.run.held is not None and step.object.is_pronoun:
+            return
+        if self.run.held is not None:
+            raise Verdict(
+                "impossible",
+                f"I hold {self.run.held.name} and have only one hand; say where to put it first.",
+            )
+        what = yield from self.resolver.one(step.object)
+        self.actor.require_graspable(what)
+        self.run.start += (what,)
+        standing = Standing(False)
+        for _ in range(self.run.config.max_moves):
+            prepared = yield from self.actor.prepare(what, None)
+            what = yield from self.actor.pick(what, prepared.grasps)
+            standing = yield from self.actor.verify_held(what)
+            if standing.holds:
+                break
+            yield from self.actor.put_down(what)
+            yield from self._look_again()
+            what, _ = self._again(what, Goal("anywhere"))
+        if not standing.holds:
+            raise Verdict("failed", f"I can't get hold of {what.name}: {standing.why}.")
+        self.run.focus = (what,)
+        self.reached.append(Reached(what, None, standing, f"I hold {what.name}"))
+
+    def _do_release(self, step: ast.Release) -> Steps[None]:
+        held = self.run.held
+        if held is None:
+            raise Verdict("impossible", "I hold nothing that I could put down.", self.run.scene.evidence)
+        yield from self.actor.put_down(held)
+        scene = yield from self.run.look("Is it down?")
+        again = find_again(held, scene.objects)
+        if again is None:
+            raise Verdict("failed", f"I let go of {held.name} but don't see it.", scene.evidence)
+        self.reached.append(
+            Reached(again, None, Standing(True, scene.evidence), f"{held.name} is back on the table")
+        )
+
+    def _do_stack(self, step: ast.Stack) -> Steps[None]:
+        found = yield from self._all(step.objects)
+        if len(found) < 2:
+            raise Verdict(
+                "unclear", "Stack what on what? I found only one object for it.", self.run.scene.evidence
+            )
+        order = sorted(found, key=lambda o: (-o.size_m[0] * o.size_m[1], found.index(o)))
+        for k, (below, what) in enumerate(pairwise(order)):
+            goal = Goal("on", (below,))
+            if k:
+                what, goal = self._again(what, goal)
+            yield from self._bring(what, goal)
+        self.run.focus = tuple(found)
+
+    def _do_swap(self, step: ast.Swap) -> Steps[None]:
+        found = yield from self._all(step.objects)
+        if len(found) != 2:
+            raise Verdict("unclear", f"Swap which two? I found {len(found)}.", self.run.scene.evidence)
+        a, b = found
+        for what, goal in (
+            (a, Goal("anywhere", origin=None)),
+            (b, Goal("origin", origin=a.center_m)),
+            (a, Goal("origin", origin=b.center_m)),
+        ):
+            if self.run.has_moved:
+                what, goal = self._again(what, goal)
+            self.actor.require_graspable(what)
+            standing = yield from self.actor.move(what, goal)
+            if goal.relation == "origin":
+                self.reached.append(Reached(what, goal, standing, f"{what.name} is where the other was"))
+        self.run.focus = tuple(found)
+
+    def _do_empty(self, step: ast.Empty) -> Steps[None]:
+        container = yield from self.resolver.one(step.container, into=True)
+        inside = yield from self.resolver.contents(container)
+        if not inside:
+            words = f"{container.name} is empty"
+            self.reached.append(
+                Reached(container, None, Standing(True, self.run.scene.evidence), words, True)
+            )
+        anchors = yield from self._anchors(step.target, [container, *inside])
+        for k, what in enumerate(inside):
+            goal = self._goal(what, step.target, anchors)
+            if k:
+                what, goal = self._again(what, goal)
+            yield from self._bring(what, goal)
+        self.run.focus = (container,)
+
+    def _do_look(self, step: ast.LookAt) -> Steps[None]:
+        if step.object.landmark:
+            words = f"I see {self.run.scene.listing()}"
+            self.reached.append(Reached(None, None, Standing(True, self.run.scene.evidence), words))
+            return
+        what = yield from self.resolver.one(step.object)
+        moved = yield from self.run.skill(f"Look at {what.name}.", "look_at", target_m=list(what.center_m))
+        if not moved.ok:
+            raise Verdict("failed", f"I can't look at {what.name}: {moved.message}")
+        (shot,) = yield from self.run.call(
+            "Take the picture.", Call("capture", {"camera": self.run.config.wrist_camera})
+        )
+        self.run.focus = (what,)
+        evidence = (shot.call_id,) if shot.ok else ()
+        self.reached.append(Reached(what, None, Standing(shot.ok, evidence), f"I look at {what.name}"))
+
+    def _do_gesture(self, step: ast.Gesture) -> Steps[None]:
+        result = yield from self.run.skill(f"{step.name.replace('_', ' ').capitalize()}.", step.name)
+        if not result.ok:
+            raise Verdict("failed", f"{step.name} failed: {result.message or result.reason}")
+        if step.name == "open_gripper":
+            self.run.held = None
+        (shot,) = yield from self.run.call(
+            "Look at the result.", Call("capture", {"camera": self.run.config.scene_camera})
+        )
+        words = {
+            "home": "The arm is at home",
+            "open_gripper": "The gripper is open",
+            "close_gripper": "The gripper is closed",
+            "stop": "The robot is stopped",
+        }[step.name]
+        evidence = (shot.call_id,) if shot.ok else ()
+        self.reached.append(Reached(None, None, Standing(True, evidence), words))
