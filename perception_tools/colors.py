@@ -37,8 +37,8 @@ REFERENCES: Mapping[str, tuple[str, ...]] = {
     "purple": ("4b0082", "330f4d", "6b1f9e", "663399", "800080", "8a2be2", "9370db", "9932cc"),
     "pink": ("c71585", "db7093", "ff1493", "ff69b4", "f273a6", "ffb6c1", "ffc0cb", "ff00ff"),
     "brown": ("3d1f0a", "4a2511", "613317", "654321", "8b4513", "7a4a2a", "a0522d"),
-    "white": ("e0e0e0", "edede8", "f5f5f5", "ffffff", "fffff0"),
-    "gray": ("505050", "696969", "787878", "808080", "999999", "a9a9a9", "c0c0c0", "708090"),
+    "white": ("d0d0d0", "e0e0e0", "edede8", "f5f5f5", "ffffff", "fffff0"),
+    "gray": ("505050", "696969", "787878", "808080", "999999", "a9a9a9", "708090"),
     "black": ("000000", "0d0d0e", "1a1a1a", "262626", "1c1c24"),
 }
 
@@ -110,7 +110,7 @@ def name_rgb(rgb: ArrayLike, config: ColorConfig | None = None) -> ColorName:
     odds = np.exp(-(nearest - nearest.min()) / config.softness)
     odds /= odds.sum()
     best = int(np.argmax(odds))
-    r, g, b = (int(round(c)) for c in value)
+    r, g, b = (round(float(c)) for c in value)
     scores = {name: float(p) for name, p in zip(COLOR_NAMES, odds, strict=True)}
     return ColorName(COLOR_NAMES[best], float(odds[best]), scores, (r, g, b), float(lab[0]))
 

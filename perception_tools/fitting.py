@@ -135,7 +135,8 @@ def _projected(
 
 
 def _hull(uv: FloatArray) -> FloatArray:
-    return uv[cv2.convexHull(uv.astype(np.float32), returnPoints=False)[:, 0]]
+    corners = cv2.convexHull(uv.astype(np.float32), returnPoints=False)
+    return uv[np.asarray(corners, dtype=np.intp)[:, 0]]
 
 
 def _misfit(residual: FloatArray) -> float:

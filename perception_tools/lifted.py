@@ -89,7 +89,7 @@ def lift(
     if plane is None:
         plane = Plane(np.array([0.0, 0.0, 1.0]), config.expected_z_m or 0.0)
     height = points @ plane.normal.astype(np.float32) - np.float32(plane.offset_m)
-    height[~valid] = 0
+    height = np.where(valid, height, 0).astype(np.float32)
     return LiftedFrame(rgb, depth_m, intrinsics, T_world_camera, robot, points, valid, plane, height)
 
 
@@ -98,7 +98,7 @@ def in_convex(xy: NDArray[np.floating], hull: NDArray[np.floating]) -> BoolArray
     edges = np.roll(hull, -1, axis=0) - hull
     constant = edges[:, 0] * hull[:, 1] - edges[:, 1] * hull[:, 0]
     cross = xy[:, 1:2] * edges[:, 0] - xy[:, :1] * edges[:, 1] - constant
-    return (cross >= 0).all(axis=1) | (cross <= 0).all(axis=1)
+    return np.asarray((cross >= 0).all(axis=1) | (cross <= 0).all(axis=1))
 
 
 def window_of(mask: BoolArray, pad_px: int = 0) -> Window:

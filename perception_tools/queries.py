@@ -89,8 +89,8 @@ class ObjectQuery:
 def known_words() -> str:
     """Return the vocabulary in one line, for error messages."""
     return (
-        f"colours: {', '.join(COLORS)}; shapes: {', '.join(SHAPES)}, block, cube, can, ball, cup, dish, plate; "
-        "any: object, container; order: large, small, tall, short, long, wide, thin, light, dark"
+        f"colours: {', '.join(COLORS)}; shapes: {', '.join(SHAPES)}, block, cube, can, ball, cup, dish, "
+        "plate; any: object, container; order: large, small, tall, short, long, wide, thin, light, dark"
     )
 
 

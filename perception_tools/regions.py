@@ -66,7 +66,7 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
     points = frame.points[window][used].astype(np.float64)
     hidden = _in_front(frame, window, mask, labels[window])
     cracks, visible = outline_cracks(without_holes(mask), hidden)
-    outline = cracks + [window[1].start, window[0].start]
+    outline = cracks + np.array([window[1].start, window[0].start])
     sigma_m = max(0.0012, 1.5 * frame.plane.rmse_m)
     evidence = Evidence(points, outline, frame.intrinsics, frame.T_world_camera, sigma_m)
     return Region(
@@ -77,7 +77,7 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
         is_open=_is_open(frame, window, mask & valid, points),
         low_m=float(np.quantile(frame.plane.height_m(points), 0.05)),
         top_z_m=top_z_of(points),
-        footprint=cv2.convexHull(points[:, :2].astype(np.float32))[:, 0],
+        footprint=np.asarray(cv2.convexHull(points[:, :2].astype(np.float32))[:, 0], dtype=np.float32),
     )
 
 
@@ -120,13 +120,8 @@ def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Suppor
     for j, other in regions.items():
         if j == k or len(other.footprint) < 3:
             continue
-        is_smaller = other.area_m2 > 1.15 * me.area_m2
-        if (
-            other.is_open
-            and is_smaller
-            and in_convex(middle, other.footprint)[0]
-            and overlap(me, other) > 0.7
-        ):
+        is_over = bool(in_convex(middle, other.footprint)[0]) and overlap(me, other) > 0.7
+        if other.is_open and is_over and other.area_m2 > 1.15 * me.area_m2:
             found.append((other.top_z_m, Support(j, is_inside=True)))
         elif _rests_on(me, other, touch_m):
             found.append((other.top_z_m, Support(j, is_inside=False)))

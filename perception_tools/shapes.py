@@ -136,9 +136,8 @@ def _starts(
     box = np.array([cx, cy, np.deg2rad(angle) * YAW_ARM_M, max(a, 0.005), max(b, 0.005), height])
     if is_open:
         wall = config.wall_m
-        ring_xy, ring_radius = _circle(
-            points[points[:, 2] > np.quantile(points[:, 2], 0.97) - config.rim_m, :2]
-        )
+        rim = points[:, 2] > np.quantile(points[:, 2], 0.97) - config.rim_m
+        ring_xy, ring_radius = _circle(points[rim, :2])
         taper = 0.65 if height < config.mug_aspect * 2 * ring_radius else 1.0
         ring = np.array([*ring_xy, ring_radius, taper * ring_radius, height])
         return {

@@ -44,7 +44,7 @@ class VisionConfig:
         split_misfit: A region whose best solid has a misfit above this is tried in two parts.
         split_gain: The parts' misfit must be below this share of the whole's.
         split_ratio: Ratio of brightness at which a neutral region is tried in two parts.
-        content_height_m: What stands higher than this over the inside of an open vessel is not part of it [m].
+        content_height_m: What stands higher than this over the inside of an open vessel is not it [m].
         content_misfit: It is a thing of its own if some solid explains it with a misfit below this.
         max_extent_m: Larger things are no objects (furniture, an unfiltered arm) [m].
     """
@@ -94,7 +94,7 @@ class SeenObject:
 
 @dataclass(frozen=True, eq=False)
 class TabletopView:
-    """What was seen: the support plane (None if it was assumed) and the objects, largest in the image first."""
+    """What was seen: the support plane, None if it was assumed, and the objects, largest first."""
 
     plane: Plane | None
     objects: tuple[SeenObject, ...]
