@@ -314,15 +314,11 @@ def build(
     from dataclasses import replace
 
     from perception_tools.registry import load_tools
-    from policies.safe_robot import SafeRobot
-    from policies.safety import SafetyFilter
     from vlm_agent.agent import Agent
     from vlm_agent.executor import Executor
     from vlm_agent.session import Session
     from vlm_agent.skills.context import SkillContext
     from vlm_agent.skills.registry import load_skills
-    from vlm_agent.trace import NullTrace, TraceWriter
-    from vlm_agent.watch import WatchedTrace
 
     if cfg.transport != "sim":
         raise UsageError(f"no transport {cfg.transport!r}; there are: sim")
@@ -333,18 +329,12 @@ def build(
             parts.callback(world.close)
         _check_contract(world, "policies.world:World")
         episode = world.reset(cfg.env.seed if seed is None else seed, family or cfg.env.family)
-        driver = episode.robot
-        kinematics = instantiate(cfg.robot.kinematics, robot=robot_model)
-        _check_contract(kinematics, "policies.motion:Kinematics")
-        safety = SafetyFilter(
-            driver.limits,
-            instantiate(cfg.robot.safety),
-            gripper_width_m=driver.gripper_width_m,
-            forward=kinematics.forward,
-            lowest_point=getattr(kinematics, "lowest_point", None),
-        )
-        robot = SafeRobot(driver, safety)
+        viewer = _viewer(cfg, world, episode, parts)
+        trace = _trace(cfg, folder, episode, [*watchers, *([viewer] if viewer else [])], parts)
+        robot, kinematics = _safe_robot(cfg, episode.robot, robot_model, trace)
         parts.callback(robot.close)
+        if viewer is not None:
+            viewer.on_stop(robot.stop)
         model = instantiate(cfg.model)
         _check_contract(model, "vlm_agent.model:ChatModel")
         context = SkillContext.create(
@@ -354,20 +344,6 @@ def build(
             config=instantiate(cfg.skills.config),
             settings=instantiate(cfg.tools.settings),
         )
-        trace: Any = NullTrace()
-        video_time = None
-        watchers = list(watchers)
-        if folder is not None:
-            trace = TraceWriter(folder, clock=robot.clock, config=instantiate(cfg.trace))
-            parts.callback(trace.close)
-            video = _video(cfg, folder, episode, parts)
-            if video is not None:
-                watchers.append(video)
-                video_time = lambda: video.time_s  # noqa: E731
-        viewer = _viewer(cfg, world, episode, robot, parts)
-        if viewer is not None:
-            watchers.append(viewer)
-        trace = WatchedTrace(trace, watchers, video_time)
         tools = {**load_tools(cfg.tools.names), **load_skills()}
         settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
         executor = Executor(tools.values(), context, settings, trace=trace, stop=robot.stop)
@@ -375,6 +351,41 @@ def build(
         agent = Agent(model, executor, instantiate(cfg.agent))
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
+
+
+def _safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> tuple[Any, Any]:
+    """Wrap the driver in its safety filter; return it with the kinematics that plan under its limits."""
+    from policies.safe_robot import SafeRobot
+    from policies.safety import SafetyFilter, scaled_limits
+
+    _check_contract(driver, "policies.robot:Robot")
+    config = instantiate(cfg.robot.safety)
+    limits = scaled_limits(driver.limits, config)
+    kinematics = instantiate(cfg.robot.kinematics, robot=robot_model, limits=limits)
+    _check_contract(kinematics, "policies.motion:Kinematics")
+    safety = SafetyFilter(
+        driver.limits,
+        config,
+        gripper_width_m=driver.gripper_width_m,
+        forward=kinematics.forward,
+        lowest_point=kinematics.lowest_point,
+    )
+    return SafeRobot(driver, safety, lambda kind, fields: trace.event(kind, **fields)), kinematics
+
+
+def _trace(cfg: DictConfig, folder: Path | None, episode: Any, watchers: list[Any], parts: Any) -> Any:
+    """Open the trace and the video of a run; without a folder nothing is written."""
+    from vlm_agent.trace import NullTrace, TraceWriter
+    from vlm_agent.watch import WatchedTrace
+
+    if folder is None:
+        return WatchedTrace(NullTrace(), watchers)
+    trace = TraceWriter(folder, clock=episode.robot.clock, config=instantiate(cfg.trace))
+    parts.callback(trace.close)
+    video = _video(cfg, folder, episode, parts)
+    if video is None:
+        return WatchedTrace(trace, watchers)
+    return WatchedTrace(trace, [*watchers, video], lambda: video.time_s)
 
 
 def _check_contract(part: Any, contract: str) -> None:
@@ -385,14 +396,14 @@ def _check_contract(part: Any, contract: str) -> None:
 
 
 def _video(cfg: DictConfig, folder: Path, episode: Any, parts: Any) -> Any:
-    """Record the simulated robot's motion, if asked for and if there is OpenGL."""
+    """Record the simulated robot's motion, if asked for."""
     from sim.video import VideoRecorder
 
     settings = instantiate(cfg.video)
     if not settings.enabled:
         return None
-    views = [episode.cameras[name].preview for name in ("scene", "wrist")]
-    video = VideoRecorder(folder / "video.mp4", *views, settings)
+    scene, wrist = episode.cameras["scene"], episode.cameras["wrist"]
+    video = VideoRecorder(folder / "video.mp4", scene.preview, lambda: wrist.preview(320), settings)
     parts.callback(video.close)
     video.use_clock(episode.robot.clock)
     parts.callback(episode.robot.add_listener(1 / settings.fps, lambda _: video.frame()))
@@ -400,8 +411,8 @@ def _video(cfg: DictConfig, folder: Path, episode: Any, parts: Any) -> Any:
     return video
 
 
-def _viewer(cfg: DictConfig, world: Any, episode: Any, robot: Any, parts: Any) -> Any:
-    """Open the live view, if asked for; its button stops the robot."""
+def _viewer(cfg: DictConfig, world: Any, episode: Any, parts: Any) -> Any:
+    """Open the live view of the simulated scene, if asked for."""
     settings = instantiate(cfg.viewer)
     if not settings.enabled:
         return None
@@ -409,10 +420,8 @@ def _viewer(cfg: DictConfig, world: Any, episode: Any, robot: Any, parts: Any) -
 
     viewer = Viewer(world.scene.model, settings)
     parts.callback(viewer.close)
-    viewer.on_stop(robot.stop)
     viewer.update(world.scene.data)
-    remove = episode.robot.add_listener(1 / settings.fps, lambda _: viewer.update(world.scene.data))
-    parts.callback(remove)
+    parts.callback(episode.robot.add_listener(1 / settings.fps, lambda _: viewer.update(world.scene.data)))
     return viewer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from perception_tools.geometry import FloatArray
 from policies.robot import (
@@ -18,7 +19,7 @@ from policies.robot import (
     check_command,
 )
 from policies.safety import SafetyFilter, Violation, ViolationKind
-from policies.streaming import Motion, Stream
+from policies.streaming import Motion, Stream, Watch
 
 _ALARMS = frozenset({ViolationKind.TRACKING, ViolationKind.CONTACT, ViolationKind.STALE})
 
@@ -38,19 +39,21 @@ class SafeRobot:
     Args:
         robot: The driver. Nobody else may keep a reference to it.
         safety_filter: The filter, built for the same joints.
+        watch: Told of motions and of prevented violations, e.g. to trace them; an error that it
+            raises during a motion stops the robot.
 
     Raises:
         ValueError: The filter's joints are not the robot's, or the robot is wrapped already.
     """
 
-    def __init__(self, robot: Robot, safety_filter: SafetyFilter) -> None:
+    def __init__(self, robot: Robot, safety_filter: SafetyFilter, watch: Watch | None = None) -> None:
         if isinstance(robot, SafeRobot):
             raise ValueError("the robot is a SafeRobot already")
         names, filter_names = robot.limits.joint_names, safety_filter.limits.joint_names
         if names != filter_names:
             raise ValueError(f"the filter's joints {filter_names} are not the robot's {names}")
         self._robot = robot
-        self._stream = Stream(robot, safety_filter)
+        self._stream = Stream(robot, safety_filter, watch)
         self._moving = threading.Lock()  # one trajectory at a time
         self._target: FloatArray | None = None  # what `send` asked for
 
@@ -155,7 +158,10 @@ class SafeRobot:
         try:
             self._target = None
             guard_n = limit_n if max_force_n is None else min(max_force_n, limit_n)
-            return Motion(self._stream, trajectory, cancel, guard_n).run()
+            self._tell(what="start", planned_s=round(trajectory.duration_s, 3), max_force_n=guard_n)
+            result = Motion(self._stream, trajectory, cancel, guard_n).run()
+            self._tell(what="end", **vars(result))
+            return result
         except RobotStopped:
             return MotionResult(MotionOutcome.STOPPED, "stop was called")
         except BaseException:  # Ctrl-C in motion included: never leave a robot moving
@@ -163,6 +169,10 @@ class SafeRobot:
             raise
         finally:
             self._moving.release()
+
+    def _tell(self, **fields: Any) -> None:
+        if self._stream.watch is not None:
+            self._stream.watch("motion", fields)
 
     def stop(self) -> None:
         """Bring every joint to rest and latch; callable from any thread, at any time, repeatedly."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
@@ -27,6 +28,9 @@ from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
 
 _BRAKE_RATES = 33  # path speeds tried per tick while braking along a trajectory
 _YIELD_S = 0.2  # time to let go of the pressing force after contact [s]
+Watch = Callable[[str, Mapping[str, Any]], None]
+"""Told of events: ("motion", {"what": "start" | "end", ...}) and ("safety", {"rule", "message", "count"})."""
+
 _LOG_LENGTH = 1000
 _ALWAYS_COUNTED = frozenset({ViolationKind.POSITION, ViolationKind.WORKSPACE})
 
@@ -34,8 +38,9 @@ _ALWAYS_COUNTED = frozenset({ViolationKind.POSITION, ViolationKind.WORKSPACE})
 class Stream:
     """The one place that sends: keeps the last setpoint, filters the next, counts violations."""
 
-    def __init__(self, driver: Robot, safety_filter: SafetyFilter) -> None:
+    def __init__(self, driver: Robot, safety_filter: SafetyFilter, watch: Watch | None = None) -> None:
         self.driver = driver
+        self.watch = watch
         self.filter = safety_filter
         self.config = safety_filter.config
         self.names = safety_filter.limits.joint_names
@@ -112,11 +117,15 @@ class Stream:
         return not (self.driver.clock() - state.stamp_s <= self.config.max_state_age_s)
 
     def count(self, violations: Iterable[Violation]) -> None:
-        """Count and log prevented violations."""
+        """Count and log prevented violations; the 1st, 2nd, 4th, 8th ... of a kind are told to the watch."""
         with self.lock:
             for violation in violations:
                 self.counts[violation.kind] += 1
                 self.log.append((self.driver.clock(), violation))
+                count = self.counts[violation.kind]
+                if self.watch is not None and count & (count - 1) == 0:
+                    told = {"rule": str(violation.kind), "message": violation.message, "count": count}
+                    self.watch("safety", told)
 
     def _send(self, setpoint: Setpoint) -> JointCommand:
         sent = self.driver.send(JointCommand(self.names, setpoint.joint_pos))
