@@ -15,7 +15,7 @@ from policies.motion import MotionError
 from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import failure, planning
 from vlm_agent.skills.gripper import gripper_state, is_holding, readings
-from vlm_agent.skills.motion import arm_pos, ee_pose, follow, lift_away, opening, plan_transit, require_ready
+from vlm_agent.skills.motion import follow, lift_away, plan_transit, require_ready
 from vlm_agent.skills.scene import observe, obstacles
 
 AT_HOME_RAD = 0.02
@@ -63,10 +63,10 @@ def move_to(
     wanted = np.asarray(position_m, dtype=np.float64)
     goal = _solve(ctx, wanted, yaw_rad, points, held)
     with planning("move_to"):
-        trajectory = plan_transit(ctx, arm_pos(ctx), goal, points, held=held)
+        trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=held)
     follow(ctx, trajectory, "moving")
     _require_kept(ctx, held)
-    pose = ee_pose(ctx)
+    pose = ctx.ee_pose()
     x, y, z = (round(float(value), 4) for value in pose.position_m)
     return Moved(
         position_m=(x, y, z),
@@ -85,7 +85,7 @@ def home(ctx: SkillContext) -> AtHome:
     with planning("home"):
         go_home(ctx, points)
     _require_kept(ctx, held)
-    error_rad = float(np.abs(arm_pos(ctx) - ctx.kinematics.home).max())
+    error_rad = float(np.abs(ctx.arm_pos() - ctx.kinematics.home).max())
     return AtHome(error_rad=round(error_rad, 4), holding=_holding(ctx))
 
 
@@ -104,13 +104,13 @@ def go_home(ctx: SkillContext, points: FloatArray) -> None:
         ToolError: As in `follow`.
     """
     target, held = ctx.kinematics.home, ctx.memory.held
-    if np.abs(arm_pos(ctx) - target).max() < AT_HOME_RAD:
+    if np.abs(ctx.arm_pos() - target).max() < AT_HOME_RAD:
         return
     try:
-        trajectory = plan_transit(ctx, arm_pos(ctx), target, points, held=held)
+        trajectory = plan_transit(ctx, ctx.arm_pos(), target, points, held=held)
     except MotionError:
         lift_away(ctx, ctx.config.lift_m, "moving up to get home")
-        trajectory = plan_transit(ctx, arm_pos(ctx), target, points, held=held)
+        trajectory = plan_transit(ctx, ctx.arm_pos(), target, points, held=held)
     follow(ctx, trajectory, "going home")
 
 
@@ -138,9 +138,9 @@ def _solve(
         try:
             return ctx.kinematics.inverse(
                 pointing_down(wanted, yaw),
-                arm_pos(ctx),
+                ctx.arm_pos(),
                 obstacles=obstacles(ctx, points, ctx.config.near_margin_m, held=held),
-                gripper_width_m=opening(ctx),
+                gripper_width_m=ctx.opening_m(),
             )
         except MotionError as error:
             first_error = first_error or error
@@ -150,7 +150,7 @@ def _solve(
 
 
 def _yaws(ctx: SkillContext) -> Iterator[float]:
-    now = yaw_of(ee_pose(ctx))
+    now = yaw_of(ctx.ee_pose())
     for turn_deg in (0, 45, -45, 90, -90, 135, -135, 180):
         yield float(np.angle(np.exp(1j * (now + np.deg2rad(turn_deg)))))
 

@@ -50,8 +50,9 @@ class SkillConfig:
         retreat_m: Height of the straight retreat after a release [m].
         transit_speed: Fraction of the joint velocity limits in transit, in (0, 1].
         carry_speed: The same while something is held.
-        approach_speed_m_s: Speed of the hand when approaching [m/s].
-        descend_speed_m_s: Speed of the hand when lowering an object [m/s].
+        approach_speed_m_s: Speed of the hand when approaching or lowering an object [m/s].
+        touch_speed_m_s: The same over the last `touch_m`, where contact is expected [m/s].
+        touch_m: Length of the slow part [m].
         lift_speed_m_s: Speed of the hand when lifting or retreating [m/s].
         transit_force_n: External force above rest that ends a transit [N].
         guard_force_n: External force above rest that ends an approach or a descent [N].
@@ -82,11 +83,12 @@ class SkillConfig:
     retreat_m: float = 0.12
     transit_speed: float = 0.5
     carry_speed: float = 0.35
-    approach_speed_m_s: float = 0.08
-    descend_speed_m_s: float = 0.05
+    approach_speed_m_s: float = 0.12
+    touch_speed_m_s: float = 0.025
+    touch_m: float = 0.035
     lift_speed_m_s: float = 0.12
     transit_force_n: float = 40.0
-    guard_force_n: float = 12.0
+    guard_force_n: float = 8.0
     approach_slack_m: float = 0.012
     release_extra_m: float = 0.024
     grasp_force_n: float = 30.0
@@ -124,6 +126,7 @@ class HeldObject:
         T_world_ee: Pose of the hand when it was grasped.
         width_m: Sensed opening when it was grasped [m].
         since_s: When it was grasped, on the robot's clock [s].
+        sag_m: How much lower it hangs than if it had stayed upright in the hand [m].
     """
 
     label: str
@@ -132,18 +135,20 @@ class HeldObject:
     T_world_ee: Transform
     width_m: float
     since_s: float
+    sag_m: float = 0.0
 
     def corners_ee(self) -> FloatArray:
-        """Return the corners of the object's box in the ee frame [m], shape (8, 3)."""
+        """Return the corners of the object's box, as it hangs, in the ee frame [m], shape (8, 3)."""
         x, y, z = self.size_m
-        signs = np.array([[i, j, k] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (0.0, 1.0)])
-        return self.T_ee_object @ (signs * (x, y, z))
+        ends = [[i * x, j * y, k] for i in (-0.5, 0.5) for j in (-0.5, 0.5) for k in (-self.sag_m, z)]
+        return self.T_ee_object @ np.array(ends)
 
     def contains(self, p_world: FloatArray, T_world_ee: Transform, padding_m: float) -> BoolArray:
         """Return which points in world [m], (N, 3), lie in the object's box grown by `padding_m`; (N,)."""
         p = (T_world_ee @ self.T_ee_object).inverse() @ p_world
-        half = np.asarray(self.size_m) / 2
-        return (np.abs(p - (0.0, 0.0, half[2])) <= half + padding_m).all(axis=-1)
+        x, y, z = self.size_m
+        low, high = np.array([-x / 2, -y / 2, -self.sag_m]), np.array([x / 2, y / 2, z])
+        return np.all((p >= low - padding_m) & (p <= high + padding_m), axis=-1)
 
 
 @dataclass
@@ -153,13 +158,12 @@ class SkillMemory:
     Attributes:
         held: What is held, None if nothing is.
         obstacles: Points of the scene observed so far, world [m], (N, 3), thinned.
-        grasps: Number of grasps tried, and `holds` how many of them held.
+        last_grasp: Grasp artifact and index that was tried last, None before the first.
     """
 
     held: HeldObject | None = None
     obstacles: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
-    grasps: int = 0
-    holds: int = 0
+    last_grasp: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +206,20 @@ class SkillContext(ToolContext):
             memory=memory,
             config=config or SkillConfig(),
         )
+
+    def arm_pos(self) -> FloatArray:
+        """Return the sensed joint positions of the arm [rad], ordered as kinematics wants them."""
+        state = self.robot.state()
+        return state.joint_pos[[state.joint_names.index(n) for n in self.kinematics.limits.joint_names]]
+
+    def ee_pose(self) -> Transform:
+        """Return the sensed pose of the hand, ``T_world_ee``."""
+        return self.kinematics.forward(self.arm_pos())
+
+    def opening_m(self) -> float:
+        """Return the sensed opening of the gripper [m] (0.08 without a gripper)."""
+        state = self.robot.state().gripper
+        return state.width_m if state is not None else 0.08
 
 
 def self_filter(

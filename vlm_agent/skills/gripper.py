@@ -11,7 +11,7 @@ from perception_tools.tool import tool
 from policies.robot import GripperCommand, GripperState, JointCommand, RobotStopped
 from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import failure, finite
-from vlm_agent.skills.motion import ee_pose, require_ready
+from vlm_agent.skills.motion import require_ready
 
 POLL_S = 0.02
 UNKNOWN_SIZE_M = 0.04
@@ -153,7 +153,7 @@ def readings(state: GripperState) -> dict[str, float | None]:
 
 def _unknown(ctx: SkillContext, state: GripperState) -> HeldObject:
     """Describe something held of which only the width is known: a box that reaches a little below."""
-    T_world_ee = ee_pose(ctx)
+    T_world_ee = ctx.ee_pose()
     bottom = Transform.from_parts(
         T_world_ee.position_m - (0.0, 0.0, UNKNOWN_SIZE_M / 2),
         _heading(T_world_ee),

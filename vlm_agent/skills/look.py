@@ -15,7 +15,7 @@ from perception_tools.tool import PointWorld, tool
 from policies.motion import MotionError
 from vlm_agent.skills.context import SkillContext
 from vlm_agent.skills.failures import failure, planning
-from vlm_agent.skills.motion import arm_pos, ee_pose, follow, opening, plan_transit, require_ready
+from vlm_agent.skills.motion import follow, plan_transit, require_ready
 from vlm_agent.skills.scene import capture, observe, obstacles
 
 MAX_TRIES = 24
@@ -45,11 +45,11 @@ def look_at(
     """
     require_ready(ctx)
     camera, target = ctx.config.wrist_camera, np.asarray(target_m, dtype=np.float64)
-    T_ee_camera = ee_pose(ctx).inverse() @ capture(ctx, camera).T_world_camera
+    T_ee_camera = ctx.ee_pose().inverse() @ capture(ctx, camera).T_world_camera
     points = observe(ctx)
     goal = _solve(ctx, target, distance_m, T_ee_camera, points)
     with planning("look_at"):
-        trajectory = plan_transit(ctx, arm_pos(ctx), goal, points, held=ctx.memory.held)
+        trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=ctx.memory.held)
     follow(ctx, trajectory, "moving the wrist camera")
     frame = capture(ctx, camera)
     p_camera = frame.T_world_camera.inverse() @ target
@@ -102,7 +102,7 @@ def _solve(
                 hands[k],
                 ctx.kinematics.home,
                 obstacles=obstacles(ctx, points, ctx.config.margin_m / 2, held=ctx.memory.held),
-                gripper_width_m=opening(ctx),
+                gripper_width_m=ctx.opening_m(),
             )
         except MotionError as error:
             first_error = first_error or error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from perception_tools.geometry import FloatArray, Transform
 from policies.motion import MotionError, Obstacles
 from policies.robot import JointTrajectory, MotionOutcome, MotionResult
 from vlm_agent.skills.context import HeldObject, SkillContext
-from vlm_agent.skills.failures import failure, outcome_failure, planning
+from vlm_agent.skills.failures import failure, outcome_failure
 from vlm_agent.skills.scene import obstacles
 
 LIFT_STEPS = (1.0, 0.6, 0.3)
+SAME_PLACE_M = 0.003
 
 
 def require_ready(ctx: SkillContext) -> None:
@@ -22,23 +24,6 @@ def require_ready(ctx: SkillContext) -> None:
         raise failure("stopped", "a stop is latched; it has to be reset by hand before anything moves")
     if ctx.cancel.is_set():
         raise failure("cancelled", "cancelled; the robot is still")
-
-
-def arm_pos(ctx: SkillContext) -> FloatArray:
-    """Return the sensed joint positions of the arm [rad], ordered as kinematics wants them."""
-    state = ctx.robot.state()
-    return state.joint_pos[[state.joint_names.index(n) for n in ctx.kinematics.limits.joint_names]]
-
-
-def ee_pose(ctx: SkillContext) -> Transform:
-    """Return the sensed pose of the hand, ``T_world_ee``."""
-    return ctx.kinematics.forward(arm_pos(ctx))
-
-
-def opening(ctx: SkillContext) -> float:
-    """Return the sensed opening of the gripper [m] (0.08 without a gripper)."""
-    state = ctx.robot.state().gripper
-    return state.width_m if state is not None else 0.08
 
 
 def raised(T_world_ee: Transform, height_m: float) -> Transform:
@@ -78,7 +63,7 @@ def plan_transit(
                 start,
                 goal,
                 obstacles=obstacles(ctx, points, margin_m, held=held),
-                gripper_width_m=opening(ctx) if width_m is None else width_m,
+                gripper_width_m=ctx.opening_m() if width_m is None else width_m,
                 speed=cfg.transit_speed if held is None else cfg.carry_speed,
             )
         except MotionError:
@@ -118,26 +103,55 @@ def follow(
     return result
 
 
-def follow_line(
-    ctx: SkillContext,
-    waypoints: Sequence[Transform],
-    what: str,
-    *,
-    speed_m_s: float,
-    within: Obstacles | None = None,
-    force_n: float | None = None,
-    contact_ok: bool = False,
-) -> MotionResult:
-    """Lead the hand along straight lines from where it is; see `follow`.
+def plan_approach(
+    ctx: SkillContext, start: FloatArray, T_world_ee: Transform, within: Obstacles, width_m: float
+) -> tuple[JointTrajectory, ...]:
+    """Plan the straight way of the hand to a pose: fast first, slow over the last `touch_m`.
 
     Raises:
-        ToolError: `unreachable`, `in_collision`, or as in `follow`.
+        MotionError: As in `Kinematics.plan_linear`.
     """
-    with planning(what):
-        trajectory = ctx.kinematics.plan_linear(
-            arm_pos(ctx), waypoints, obstacles=within, gripper_width_m=opening(ctx), speed_m_s=speed_m_s
+    cfg = ctx.config
+    way_m = ctx.kinematics.forward(start).position_m - T_world_ee.position_m
+    length_m = float(np.linalg.norm(way_m))
+    stops = [(T_world_ee, cfg.touch_speed_m_s)]
+    if length_m > 1.5 * cfg.touch_m:
+        slow_from = moved(T_world_ee, way_m * cfg.touch_m / length_m)
+        stops.insert(0, (slow_from, cfg.approach_speed_m_s))
+    parts: list[JointTrajectory] = []
+    for stop, speed_m_s in stops:
+        part = ctx.kinematics.plan_linear(
+            start, [stop], obstacles=within, gripper_width_m=width_m, speed_m_s=speed_m_s
         )
-    return follow(ctx, trajectory, what, force_n=force_n, contact_ok=contact_ok)
+        parts.append(part)
+        start = part.joint_pos[-1]
+    return tuple(parts)
+
+
+@contextmanager
+def changing(ctx: SkillContext, what: str) -> Iterator[None]:
+    """Advance the scene's epoch when the block ends, however it ends, if the hand moved in it."""
+    pose, opening_m = ctx.ee_pose(), ctx.opening_m()
+    try:
+        yield
+    finally:
+        moved_m = float(np.linalg.norm(ctx.ee_pose().position_m - pose.position_m))
+        if moved_m > SAME_PLACE_M or abs(ctx.opening_m() - opening_m) > SAME_PLACE_M:
+            ctx.workspace.advance_epoch(f"{what} moved things at {ctx.clock():.1f} s")
+
+
+def follow_until_contact(ctx: SkillContext, parts: Sequence[JointTrajectory], what: str) -> MotionResult:
+    """Execute the parts of an approach; end with the first contact, of `guard_force_n` above rest.
+
+    Raises:
+        ToolError: `tracking`, `refused`, `stopped` or `cancelled`.
+    """
+    result = MotionResult(MotionOutcome.REACHED)
+    for part in parts:
+        result = follow(ctx, part, what, force_n=ctx.config.guard_force_n, contact_ok=True)
+        if not result.reached:
+            break
+    return result
 
 
 def lift_away(ctx: SkillContext, height_m: float, what: str) -> float:
@@ -145,17 +159,17 @@ def lift_away(ctx: SkillContext, height_m: float, what: str) -> float:
 
     Obstacles are not asked: the way up is the way the hand came down.
     """
-    start = ee_pose(ctx)
+    start = ctx.ee_pose()
     for part in LIFT_STEPS:
         try:
             trajectory = ctx.kinematics.plan_linear(
-                arm_pos(ctx),
+                ctx.arm_pos(),
                 [raised(start, part * height_m)],
-                gripper_width_m=opening(ctx),
+                gripper_width_m=ctx.opening_m(),
                 speed_m_s=ctx.config.lift_speed_m_s,
             )
         except MotionError:
             continue
         follow(ctx, trajectory, what)
-        return float(ee_pose(ctx).position_m[2] - start.position_m[2])
+        return float(ctx.ee_pose().position_m[2] - start.position_m[2])
     raise failure("unreachable", f"{what}: the hand can't move up from here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -28,19 +28,21 @@ from vlm_agent.skills.gripper import (
     set_width,
 )
 from vlm_agent.skills.motion import (
-    arm_pos,
-    ee_pose,
+    changing,
     follow,
+    follow_until_contact,
     lift_away,
     moved,
+    plan_approach,
     plan_transit,
     raised,
     require_ready,
 )
-from vlm_agent.skills.scene import capture, observe, obstacles, still_there, thin, without_target
+from vlm_agent.skills.scene import capture, observe, obstacles, sag, still_there, thin, without_target
 
 RAISES_M = (0.0, 0.004, 0.008)
 STILL_THERE = 0.6
+LEAST_SAG_M = 0.006
 
 
 class Picked(BaseModel):
@@ -69,7 +71,12 @@ class PickPlan:
     T_world_ee: Transform
     width_m: float
     transit: JointTrajectory
-    approach: JointTrajectory
+    approach: tuple[JointTrajectory, ...]
+
+    @property
+    def motion_s(self) -> float:
+        """Duration of all motions [s]."""
+        return self.transit.duration_s + sum(part.duration_s for part in self.approach)
 
 
 @tool(moves_robot=True, timeout_s=180.0)
@@ -98,7 +105,7 @@ def pick(
     openings_m = (float(grasps.open_m[index]), float(grasps.open_m[index] + grasps.width_m[index]) / 2)
     T_world_ee = Transform(grasps.T_world_ee[index], "world", "ee")
     plan = plan_pick(ctx, T_world_ee, openings_m, points, around)
-    motion_s = round(plan.transit.duration_s + plan.approach.duration_s, 2)
+    motion_s = round(plan.motion_s, 2)
     if dry_run:
         return Picked(
             held=False,
@@ -109,14 +116,13 @@ def pick(
             dry_run=True,
             motion_s=motion_s,
         )
+    ctx.memory.last_grasp = (grasp, index)
     set_width(ctx, plan.width_m)
     follow(ctx, plan.transit, f"moving to the {label}")
-    try:
+    with changing(ctx, f"pick of the {label}"):
         lifted_m = _grasp_and_lift(ctx, plan, label, grasps.box)
-    finally:
-        ctx.workspace.advance_epoch(f"pick of the {label} moved things at {ctx.clock():.1f} s")
     ctx.memory.obstacles = without_target(ctx.memory.obstacles, grasps.points, grasps.box)
-    _check_gone(ctx, artifact, label)
+    _look_again(ctx, artifact, label)
     state = gripper_state(ctx)
     return Picked(
         held=True,
@@ -211,14 +217,8 @@ def _plan_to(
         obstacles=obstacles(ctx, points, cfg.near_margin_m),
         gripper_width_m=opening_m,
     )
-    approach = ctx.kinematics.plan_linear(
-        start,
-        [T_world_ee],
-        obstacles=obstacles(ctx, around, cfg.near_margin_m),
-        gripper_width_m=opening_m,
-        speed_m_s=cfg.approach_speed_m_s,
-    )
-    transit = plan_transit(ctx, arm_pos(ctx), start, points, width_m=opening_m)
+    approach = plan_approach(ctx, start, T_world_ee, obstacles(ctx, around, cfg.near_margin_m), opening_m)
+    transit = plan_transit(ctx, ctx.arm_pos(), start, points, width_m=opening_m)
     return PickPlan(T_world_ee, opening_m, transit, approach)
 
 
@@ -227,13 +227,12 @@ def _plan_to(
 
 def _grasp_and_lift(ctx: SkillContext, plan: PickPlan, label: str, box: Box3D) -> float:
     """Approach, close and lift; return the sensed lift [m]. Leaves an empty hand open and clear."""
-    result = follow(
-        ctx, plan.approach, f"approaching the {label}", force_n=ctx.config.guard_force_n, contact_ok=True
-    )
-    left_m = float(np.linalg.norm(ee_pose(ctx).position_m - plan.T_world_ee.position_m))
+    result = follow_until_contact(ctx, plan.approach, f"approaching the {label}")
+    left_m = float(np.linalg.norm(ctx.ee_pose().position_m - plan.T_world_ee.position_m))
     if result.outcome is MotionOutcome.CONTACT and left_m > ctx.config.approach_slack_m:
         raise _recover(
             ctx,
+            plan.width_m,
             failure(
                 "contact",
                 f"touched something {left_m * 1e3:.0f} mm before the grasp; try another candidate",
@@ -241,28 +240,26 @@ def _grasp_and_lift(ctx: SkillContext, plan: PickPlan, label: str, box: Box3D) -
                 left_m=finite(left_m, 3),
             ),
         )
-    ctx.memory.grasps += 1
     set_width(ctx, gripper_range(ctx)[0], ctx.config.grasp_force_n)
     if not is_holding(ctx):
         sensed = readings(gripper_state(ctx))
         message = f"the fingers closed on nothing at the {label}; look again or try another candidate"
-        raise _recover(ctx, failure("missed", message, **sensed))
+        raise _recover(ctx, plan.width_m, failure("missed", message, **sensed))
     ctx.memory.held = held_object(ctx, label, box)
     lifted_m = lift_away(ctx, ctx.config.lift_m, f"lifting the {label}")
     ctx.robot.sleep(ctx.config.settle_s)
     if not is_holding(ctx):
         sensed = readings(gripper_state(ctx))
-        raise _recover(
-            ctx, failure("slipped", f"the {label} slipped out while lifting; look again", **sensed)
-        )
-    ctx.memory.holds += 1
+        message = f"the {label} slipped out while lifting; look again"
+        raise _recover(ctx, plan.width_m, failure("slipped", message, **sensed))
     return lifted_m
 
 
-def _recover(ctx: SkillContext, error: ToolError) -> ToolError:
-    """Open the gripper and back up after a failed grasp; return the error to raise."""
-    set_width(ctx, gripper_range(ctx)[1])
+def _recover(ctx: SkillContext, opening_m: float, error: ToolError) -> ToolError:
+    """Let go as wide as there was room for, and back up; return the error to raise."""
+    set_width(ctx, opening_m)
     lift_away(ctx, ctx.config.approach_m, "backing up")
+    set_width(ctx, gripper_range(ctx)[1])
     return error
 
 
@@ -272,7 +269,7 @@ def held_object(ctx: SkillContext, label: str, box: Box3D) -> HeldObject:
     Closing fingers centre between them what they grasp around its middle: then the box's offset
     along the finger axis is perception's error, and is dropped.
     """
-    T_world_ee = ee_pose(ctx)
+    T_world_ee = ctx.ee_pose()
     width_m = gripper_state(ctx).width_m
     origin = np.array([*box.center_m[:2], box.bottom_z_m])
     finger_axis = T_world_ee.rotation[:, 1]
@@ -284,10 +281,11 @@ def held_object(ctx: SkillContext, label: str, box: Box3D) -> HeldObject:
     return HeldObject(label, T_world_ee.inverse() @ T_world_object, size, T_world_ee, width_m, ctx.clock())
 
 
-def _check_gone(ctx: SkillContext, artifact: Artifact, label: str) -> None:
-    """Look where the object stood: if it is still seen there, something else is in the hand."""
+def _look_again(ctx: SkillContext, artifact: Artifact, label: str) -> None:
+    """Look where the object stood (still seen there: something else is held), and how it hangs."""
+    frame = capture(ctx, ctx.config.scene_camera)
     points = thin(np.asarray(artifact.data.points), ctx.config.voxel_m)
-    fraction = still_there(points, capture(ctx, ctx.config.scene_camera))
+    fraction = still_there(points, frame)
     if fraction is not None and fraction > STILL_THERE:
         raise failure(
             "missed",
@@ -295,3 +293,6 @@ def _check_gone(ctx: SkillContext, artifact: Artifact, label: str) -> None:
             seen_fraction=finite(fraction),
             **readings(gripper_state(ctx)),
         )
+    if ctx.memory.held is not None:
+        sag_m = sag(ctx, frame, ctx.memory.held)
+        ctx.memory.held = replace(ctx.memory.held, sag_m=sag_m if sag_m > LEAST_SAG_M else 0.0)

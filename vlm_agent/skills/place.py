@@ -26,10 +26,11 @@ from vlm_agent.skills.gripper import (
     set_width,
 )
 from vlm_agent.skills.motion import (
-    arm_pos,
-    ee_pose,
+    changing,
     follow,
+    follow_until_contact,
     lift_away,
+    plan_approach,
     plan_transit,
     raised,
     require_ready,
@@ -77,7 +78,12 @@ class PlacePlan:
     T_world_ee: Transform
     release_width_m: float
     transit: JointTrajectory
-    descent: JointTrajectory
+    descent: tuple[JointTrajectory, ...]
+
+    @property
+    def motion_s(self) -> float:
+        """Duration of all motions [s]."""
+        return self.transit.duration_s + sum(part.duration_s for part in self.descent)
 
 
 @tool(moves_robot=True, timeout_s=180.0)
@@ -97,7 +103,7 @@ def place(ctx: SkillContext, position_m: PointWorld, dry_run: bool = False) -> P
     held = require_holding(ctx)
     before = observe(ctx)
     plan = plan_place(ctx, held, wanted, before)
-    motion_s = round(plan.transit.duration_s + plan.descent.duration_s, 2)
+    motion_s = round(plan.motion_s, 2)
     if dry_run:
         return Placed(
             released=False,
@@ -152,11 +158,10 @@ def plan_place(ctx: SkillContext, held: HeldObject, wanted: FloatArray, points: 
 def place_poses(held: HeldObject, wanted: FloatArray, release_m: float) -> Iterator[Transform]:
     """Yield poses of the hand, ``T_world_ee``, that put the object upright on a point, unturned first."""
     heading = (held.T_world_ee @ held.T_ee_object).rotation
+    bottom = wanted + np.array([0.0, 0.0, release_m + held.sag_m])
     for turn_deg in TURNS_DEG:
         turn = Rotation.from_euler("z", turn_deg, degrees=True).as_matrix()
-        T_world_object = Transform.from_parts(
-            wanted + np.array([0.0, 0.0, release_m]), turn @ heading, parent="world", child="object"
-        )
+        T_world_object = Transform.from_parts(bottom, turn @ heading, parent="world", child="object")
         yield T_world_object @ held.T_ee_object.inverse()
 
 
@@ -179,15 +184,9 @@ def _plan_to(
         obstacles=obstacles(ctx, points, cfg.near_margin_m, held=held),
         gripper_width_m=held.width_m,
     )
-    descent = ctx.kinematics.plan_linear(
-        start,
-        [T_world_ee],
-        obstacles=near,
-        gripper_width_m=held.width_m,
-        speed_m_s=cfg.descend_speed_m_s,
-    )
-    transit = plan_transit(ctx, arm_pos(ctx), start, points, held=held, width_m=held.width_m)
-    width_m = _release_width(ctx, descent.joint_pos[-1], around, held)
+    descent = plan_approach(ctx, start, T_world_ee, near, held.width_m)
+    transit = plan_transit(ctx, ctx.arm_pos(), start, points, held=held, width_m=held.width_m)
+    width_m = _release_width(ctx, descent[-1].joint_pos[-1], around, held)
     return PlacePlan(T_world_ee, width_m, transit, descent)
 
 
@@ -229,7 +228,7 @@ def _release_width(ctx: SkillContext, joint_pos: FloatArray, around: FloatArray,
 
 def _carry_and_release(ctx: SkillContext, plan: PlacePlan, held: HeldObject) -> tuple[bool, FloatArray]:
     """Carry, lower, let go and retreat; return whether contact was sensed, and what the wrist sees."""
-    try:
+    with changing(ctx, f"place of the {held.label}"):
         follow(ctx, plan.transit, f"carrying the {held.label}")
         _require_still_held(ctx, held)
         contact = _lower(ctx, plan, held)
@@ -237,8 +236,6 @@ def _carry_and_release(ctx: SkillContext, plan: PlacePlan, held: HeldObject) -> 
         state = set_width(ctx, plan.release_width_m)
         if is_holding(ctx):
             raise failure("tracking", f"the gripper did not let go of the {held.label}", **readings(state))
-    finally:
-        ctx.workspace.advance_epoch(f"place of the {held.label} moved things at {ctx.clock():.1f} s")
     lift_away(ctx, ctx.config.retreat_m, "retreating")
     return contact, _wrist_points(ctx)
 
@@ -251,16 +248,10 @@ def _require_still_held(ctx: SkillContext, held: HeldObject) -> None:
 
 def _lower(ctx: SkillContext, plan: PlacePlan, held: HeldObject) -> bool:
     """Lower until contact or the wanted height; return whether there was contact."""
-    result = follow(
-        ctx,
-        plan.descent,
-        f"lowering the {held.label}",
-        force_n=ctx.config.guard_force_n,
-        contact_ok=True,
-    )
+    result = follow_until_contact(ctx, plan.descent, f"lowering the {held.label}")
     if result.outcome is not MotionOutcome.CONTACT:
         return False
-    left_m = float(ee_pose(ctx).position_m[2] - plan.T_world_ee.position_m[2])
+    left_m = float(ctx.ee_pose().position_m[2] - plan.T_world_ee.position_m[2])
     if left_m > ctx.config.early_contact_m:
         lift_away(ctx, ctx.config.retreat_m, "backing up")
         raise failure(

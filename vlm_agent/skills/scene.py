@@ -18,6 +18,7 @@ TARGET_PADDING_M = 0.012
 SAME_M = 0.008
 SAME_SURFACE_M = 0.015
 MIN_SEEN_POINTS = 12
+MAX_SAG_M = 0.09
 
 
 def capture(ctx: SkillContext, camera: str) -> RgbdFrame:
@@ -105,6 +106,26 @@ def _along_ray(points: FloatArray, frame: RgbdFrame) -> tuple[FloatArray, FloatA
     depth_m[valid] = frame.depth_m[v, u]
     depth_m[depth_m <= 0] = np.nan
     return depth_m, p_camera[:, 2]
+
+
+def sag(ctx: SkillContext, frame: RgbdFrame, held: HeldObject) -> float:
+    """Return how much lower a held object hangs than if it had stayed upright in the hand [m].
+
+    What is grasped by a sloping wall turns until the wall lies flat between the fingers. The lowest
+    point in sight decides; 0 if too little of the object is in sight.
+    """
+    joint_pos, width_m = ctx.arm_pos(), ctx.opening_m()
+    expected = (ctx.kinematics.forward(joint_pos) @ held.T_ee_object).position_m
+    reach_m = 0.5 * float(np.hypot(held.size_m[0], held.size_m[1])) + TARGET_PADDING_M
+    points = frame.points_world().reshape(-1, 3)
+    low_m = max(ctx.config.support_z_m + 2 * ctx.config.min_height_m, expected[2] - MAX_SAG_M)
+    near = (points[:, 2] > low_m) & (points[:, 2] < expected[2] + held.size_m[2])
+    near &= np.linalg.norm(points[:, :2] - expected[:2], axis=1) < reach_m
+    points = without_target(thin(points[near], 0.005, min_count=2), ctx.memory.obstacles, None)
+    points = points[~ctx.kinematics.on_robot(joint_pos, points, gripper_width_m=width_m, padding_m=0.015)]
+    if len(points) < MIN_SEEN_POINTS:
+        return 0.0
+    return max(0.0, float(expected[2] - np.quantile(points[:, 2], 0.02)))
 
 
 def without_target(points: FloatArray, target: FloatArray, box: Box3D | None) -> FloatArray:
