@@ -143,9 +143,11 @@ def test_tool_is_documented_with_arguments_and_values(name):
     schema = load_tool(name).spec.parameters
     required = set(schema.get("required", ()))
     assert said == {argument: argument not in required for argument in schema["properties"]}
-    values = load_tool(name).spec.returns.get("properties", {})
+    returns = load_tool(name).spec.returns
+    models = (returns, *returns.get("$defs", {}).values())
+    values = [value for model in models for value in model.get("properties", {})]
     if "as `" not in section[1]:
-        assert all(f"`{value}`" in section[1] for value in values), f"{name} returns {list(values)}"
+        assert all(f"`{value}`" in section[1] for value in values), f"{name} returns {values}"
 
 
 def test_sentences_that_are_shown_are_understood():
