@@ -15,7 +15,7 @@ from perception_tools.boxes import Box3D, complete_by_view, fit_box, surface_poi
 from perception_tools.geometry import FloatArray
 from perception_tools.grasp_checks import GraspConfig, check, distinct, obstacles_around, opening
 from perception_tools.grasp_sampling import Candidate, across, is_hollow, rim
-from perception_tools.overlay import draw_grasps
+from perception_tools.overlay import draw_grasps, enlarge
 from perception_tools.results import rounded
 from perception_tools.tool import MaskName, Negative, ToolContext, ToolOutput, tool
 from perception_tools.views import SOLID, Known, View, known_object, masked_points, settings_of, view_of
@@ -104,21 +104,28 @@ def grasp(
         label=artifact.label,
         meta=dict(artifact.meta),
     )
-    labels = [f"grasp {k}   {score:.2f}" for k, score in enumerate(grasps.score[:1])]
-    picture = ctx.put(
-        "image",
-        draw_grasps(
-            view.rgb, grasps.T_world_ee, grasps.width_m, view.intrinsics, view.T_world_camera, labels
-        ),
-        frame=view.image.frame,
-        stamp_s=view.image.stamp_s,
-        intrinsics=view.intrinsics,
-        T_world_camera=view.T_world_camera,
-        parents=(view.image.name,),
-        label=f"grasps of {artifact.label or mask}",
-    )
+    picture = _picture(ctx, view, artifact, grasps)
     candidates = [_describe(grasps, k) for k in range(len(grasps))]
     return ToolOutput(Grasps(grasp=stored.name, count=len(grasps), candidates=candidates), [picture])
+
+
+def _picture(ctx: ToolContext, view: View, mask: Artifact, grasps: GraspSet) -> Artifact:
+    """Store the object, seen larger, with its grasps."""
+    v, u = np.nonzero(mask.data)
+    extent = max(np.ptp(u) / mask.data.shape[1], np.ptp(v) / mask.data.shape[0], 0.02)
+    factor = float(np.clip(0.3 / extent, 1, 3))
+    rgb, intrinsics = enlarge(view.rgb, view.intrinsics, (u.mean(), v.mean()), factor)
+    label = f"grasp 0   {grasps.score[0]:.2f}"
+    return ctx.put(
+        "image",
+        draw_grasps(rgb, grasps.T_world_ee, grasps.width_m, intrinsics, view.T_world_camera, [label]),
+        frame=view.image.frame,
+        stamp_s=view.image.stamp_s,
+        intrinsics=intrinsics,
+        T_world_camera=view.T_world_camera,
+        parents=(view.image.name,),
+        label=f"grasps of {mask.label or mask.name}",
+    )
 
 
 def find_grasps(

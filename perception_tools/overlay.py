@@ -134,6 +134,19 @@ def draw_points(rgb: Image, uv_px: ArrayLike, labels: Sequence[str] = ()) -> Ima
     return image
 
 
+def enlarge(rgb: Image, intrinsics: Intrinsics, uv_px: ArrayLike, factor: float) -> tuple[Image, Intrinsics]:
+    """Return the picture around a pixel, enlarged to the size of the whole, and its intrinsics."""
+    rows, columns = rgb.shape[:2]
+    width, height = round(columns / factor), round(rows / factor)
+    u, v = np.asarray(uv_px, dtype=float)
+    left = int(np.clip(round(u - width / 2), 0, columns - width))
+    top = int(np.clip(round(v - height / 2), 0, rows - height))
+    part = rgb[top : top + height, left : left + width]
+    large = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    near = intrinsics.crop(left, top, width, height).resize(columns, rows)
+    return np.asarray(large, dtype=np.uint8), near
+
+
 # ---- 3-D ----------------------------------------------------------------------------------------
 
 
