@@ -1,0 +1,144 @@
+"""Assembly: every configuration is instantiated, and nobody ever gets a bare driver."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import habilis
+from policies.robot import JointCommand, Robot
+from policies.safe_robot import SafeRobot
+
+
+def options(group):
+    root = habilis.CONFIG_DIR / group
+    return sorted(str(p.relative_to(root).with_suffix("")) for p in root.rglob("*.yaml"))
+
+
+def compose(*overrides):
+    return habilis.compose("run", ["run_dir=null", *overrides])
+
+
+@pytest.fixture(scope="module")
+def session():
+    with habilis.build(compose()) as built:
+        yield built
+
+
+# ---- every YAML is instantiated -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", options("env"))
+def test_every_env_is_a_world(name):
+    from policies.world import World
+
+    world = habilis.instantiate(compose(f"env={name}").env.world)
+    assert isinstance(world, World)
+    world.close()
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_every_model_is_a_chat_model(name):
+    from vlm_agent.model import ChatModel
+
+    node = compose(f"model={name}", *(["model.model=any"] if name == "openai" else [])).model
+    assert isinstance(habilis.instantiate(node), ChatModel)
+
+
+def test_openai_without_a_model_name_says_what_to_set():
+    with pytest.raises(ValueError, match=r"model\.model"):
+        habilis.instantiate(compose("model=openai").model)
+
+
+@pytest.mark.parametrize("name", options("agent"))
+def test_every_agent_is_built(name):
+    assert dataclasses.is_dataclass(habilis.instantiate(compose(f"agent={name}").agent))
+
+
+@pytest.mark.parametrize("name", options("viewer"))
+def test_every_viewer_is_built(name):
+    assert habilis.instantiate(compose(f"viewer={name}").viewer).enabled == (name != "none")
+
+
+@pytest.mark.parametrize("name", options("tools"))
+def test_every_tool_set_is_loaded(name):
+    from perception_tools.registry import load_tools
+
+    names = compose(f"tools={name}").tools.names
+    assert list(load_tools(names)) == list(names)
+
+
+def test_defaults_in_yaml_are_the_defaults_of_the_classes():
+    """A default lives in two places, so that users can read it in YAML; they must agree."""
+    cfg = compose()
+    for node in (cfg.robot.safety, cfg.skills.config, cfg.agent, cfg.trace, cfg.video, cfg.viewer):
+        built = habilis.instantiate(node)
+        assert built == type(built)()
+    assert habilis.instantiate(cfg.env.world.config) == type(habilis.instantiate(cfg.env.world.config))()
+
+
+# ---- the driver stays behind the filter ---------------------------------------------------------
+
+
+def reachable(root, depth=6):
+    """Yield everything that public attributes, items and bound functions lead to."""
+    seen, waiting = set(), [(root, 0)]
+    while waiting:
+        item, level = waiting.pop()
+        if id(item) in seen or level > depth:
+            continue
+        seen.add(id(item))
+        yield item
+        if isinstance(item, dict):
+            waiting += [(v, level + 1) for v in item.values()]
+        elif isinstance(item, list | tuple | set):
+            waiting += [(v, level + 1) for v in item]
+        elif type(item).__module__.split(".")[0] in habilis.ROOMS:
+            names = [n for n in (*getattr(item, "__dict__", {}), *dir(type(item))) if not n.startswith("_")]
+            for name in names:
+                if isinstance(getattr(type(item), name, None), property) or name in getattr(
+                    item, "__dict__", {}
+                ):
+                    waiting.append((getattr(item, name), level + 1))
+
+
+@pytest.mark.parametrize("name", options("robot"))
+def test_no_public_path_leads_to_a_bare_driver(name):
+    try:
+        built = habilis.build(compose(f"robot={name}"))
+    except ValueError as error:
+        pytest.skip(f"{name}: {error}")
+    with built as session:
+        assert type(session.robot) is SafeRobot
+        robots = [x for x in reachable(session) if isinstance(x, Robot) and not isinstance(x, type)]
+        assert robots and all(type(robot) is SafeRobot for robot in robots)
+
+
+def test_what_skills_hold_is_the_safe_robot(session):
+    assert session.agent.executor.context.robot is session.robot
+    assert session.episode.robot is session.robot
+
+
+def test_a_command_beyond_the_limits_is_clamped_on_its_way(session):
+    limits = session.robot.limits
+    name = limits.joint_names[0]
+    sent = session.robot.send(JointCommand((name,), limits.upper[:1] + 1.0))
+    assert sent.joint_pos is not None
+    assert float(sent.joint_pos[sent.joint_names.index(name)]) <= limits.upper[0]
+    assert session.robot.violations["position"] >= 1
+
+
+def test_a_failed_assembly_releases_what_was_built(monkeypatch):
+    closed = []
+    from sim.tabletop import TabletopWorld
+
+    close = TabletopWorld.close
+    monkeypatch.setattr(TabletopWorld, "close", lambda self: (closed.append(self), close(self))[1])
+    with pytest.raises(habilis.UsageError):
+        habilis.build(habilis.compose("run", ["run_dir=null", "+skills.config.lift=1"]))
+    assert closed
+
+
+def test_no_contract_no_session():
+    with pytest.raises(TypeError, match="is no ChatModel: it lacks complete"):
+        habilis._check_contract(Path(), "vlm_agent.model:ChatModel")
