@@ -232,7 +232,9 @@ class SymbolicTable:
             if relation == "inside" and b.shape not in CONTAINERS:
                 raise Failure("bad_arguments", f"the {b.label} is no container")
             if relation in ("inside", "on"):
-                if size_m[1] > b.size[1] - 0.01:
+                if relation == "on" and b.shape == "sphere":
+                    raise Failure("no_space", f"nothing stays on the {b.label}: it is round on top")
+                if relation == "inside" and size_m[1] > b.size[1] - 0.01:
                     raise Failure("no_space", f"{100 * size_m[1]:.0f} cm do not fit in the {b.label}")
                 return {
                     "position_m": [b.x, b.y, 0.005 if relation == "inside" else b.size[2]],
@@ -241,9 +243,12 @@ class SymbolicTable:
             directions = (
                 ["left_of", "right_of", "in_front_of", "behind"] if relation == "next_to" else [relation]
             )
-            gap = b.size[0] / 2 + radius + 0.04
+            reach = b.size[0] / 2 + radius
             spots = [
-                (b.x + gap * dx, b.y + gap * dy) for dx, dy in (_direction(d, frame) for d in directions)
+                (b.x + (reach + gap) * dx - aside * dy, b.y + (reach + gap) * dy + aside * dx)
+                for gap in (0.04, 0.02, 0.08, 0.12, 0.15)
+                for aside in (0.0, 0.03, -0.03, 0.05, -0.05)
+                for dx, dy in (_direction(d, frame) for d in directions)
             ]
         for x, y in spots:
             if all(

@@ -39,7 +39,8 @@ CORE = ("put the red block in the bowl", "pick up the blue ball", "how many bloc
     [
         "please {}", "{} please", "could you {}?", "Could you please {}, thank you!", "hey robot, {}",
         "Robot, {}.", "ok now {}", "  {}  ", "{}...", "I'd like you to {}", "i want you to carefully {}",
-        "Hello! {}", "just {} for me", "Well, {}, please.", "{}\n", "Can you {}", "Dear robot, would you kindly {}",
+        "Hello! {}", "just {} for me", "Well, {}, please.", "{}\n", "Can you {}",
+        "Dear robot, would you kindly {}",
     ],
 )  # fmt: skip
 def test_noise_does_not_change_the_meaning(core, frame):

@@ -10,9 +10,10 @@ from typing import Any
 from vlm_agent.scripted.goal import Goal, Point, Standing, own_spot, satisfied, spot_call, spot_of
 from vlm_agent.scripted.program import Call, Result, Steps
 from vlm_agent.scripted.run import Run, Verdict
-from vlm_agent.scripted.scene import Seen, find_again
+from vlm_agent.scripted.scene import Scene, Seen, find_again
 
 UNPLANNED = ("unreachable", "in_collision", "no_path")  # nothing moved
+_LET_GO = ("misplaced", "dropped", "not_holding")  # the hand is empty
 _SHIFTS_M = ((0.015, 0.0), (-0.015, 0.0), (0.0, 0.015), (0.0, -0.015))
 _STILL_M = 0.03
 
@@ -238,7 +239,7 @@ class Actor:
             spot = result.value.get("position_m") if result.ok else None
         if spot is not None:
             placed = yield from run.skill("Put down what is in the hand.", "place", position_m=spot)
-            if placed.ok or placed.reason in ("misplaced", "dropped", "not_holding"):
+            if placed.ok or placed.reason in _LET_GO:
                 return
         yield from run.skill("Let go of what is in the hand.", "open_gripper")
 
@@ -259,7 +260,7 @@ class Actor:
             )
             result = yield from run.skill(text, "place", position_m=[round(v, 4) for v in spot])
             tried.append(spot)
-            if result.ok or result.reason in ("misplaced", "dropped", "not_holding"):
+            if result.ok or result.reason in _LET_GO:
                 run.held = None
                 if run.offers("home") and result.value.get("homed") is not True:
                     yield from run.skill("Out of the camera's view.", "home")
@@ -269,8 +270,9 @@ class Actor:
         back = yield from run.skill(
             "No way there; put it back.", "place", position_m=[round(v, 4) for v in start]
         )
-        run.held = None if back.ok else what
-        where = "I put it back" if back.ok else "I still hold it"
+        is_down = back.ok or back.reason in _LET_GO
+        run.held = None if is_down else what
+        where = "I put it back" if is_down else "I still hold it"
         raise Verdict(
             "failed", f"I can't put {what.name} {goal.words()}: {result.message or result.reason}; {where}."
         )
@@ -319,10 +321,21 @@ class Actor:
 
     def verify_held(self, what: Seen) -> Steps[Standing]:
         """Look whether a picked object has left the table."""
+        others = [o for o in self.run.scene.objects if o != what]
         scene = yield from self.run.look("Has it left the table?")
+        if not _mostly_seen(others, scene):
+            scene = yield from self.run.look("Most of the rest is gone too; look again.")
+        if not _mostly_seen(others, scene):
+            raise Verdict("failed", f"I can't see whether I hold {what.name}: I see {scene.listing()}.")
         again = find_again(what, scene.objects, what.center_m[:2])
         still = again is not None and again.distance_m(what.center_m) < _STILL_M
         return Standing(not still, scene.evidence, f"{what.name} is still where it was" if still else "")
+
+
+def _mostly_seen(others: Sequence[Seen], scene: Scene) -> bool:
+    """Whether at least half of what stood around before is seen still."""
+    found = [o for o in others if find_again(o, scene.objects, o.center_m[:2]) is not None]
+    return 2 * len(found) >= len(others)
 
 
 def _likeness(candidate: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> float:

@@ -20,6 +20,10 @@ class QuestionRules(DescriptionRules):
     def count_with(self, kids: Kids) -> ast.Count:
         return ast.Count(every(kids, Description)[0].adding(*constraints_of(kids)))
 
+    def count_without(self, kids: Kids) -> ast.Count | None:
+        negated = self.clause_not(kids)
+        return ast.Count(every(kids, Description)[0].adding(*negated.items)) if negated else None
+
     def count_in(self, kids: Kids) -> ast.Count:
         what, container = every(kids, Description)
         return ast.Count(what.adding(Related("inside", (container,))))
@@ -75,6 +79,10 @@ class QuestionRules(DescriptionRules):
     def which_is(self, kids: Kids) -> ast.Which:
         what = every(kids, Description)[0]
         return ast.Which(replace(what, constraints=order(what.constraints, constraints_of(kids))))
+
+    def which_is_not(self, kids: Kids) -> ast.Which | None:
+        negated = self.clause_not(kids)
+        return ast.Which(every(kids, Description)[0].adding(*negated.items)) if negated else None
 
     def what_is(self, kids: Kids) -> ast.Which:
         return ast.Which(Description("none", constraints_of(kids)))

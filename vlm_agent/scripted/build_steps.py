@@ -62,9 +62,10 @@ class StepRules:
     def target_side(self, kids: Kids) -> Target | None:
         lexeme = lexemes(kids, "SIDE", "ONSIDE")[0]
         side, frame = lexeme.entry.value
+        relation: str = RELATION_OF.get(side) or side
         if lexeme.phrase == "back":
             return None
-        return Target(RELATION_OF.get(side, side), (), frame, _length(kids))
+        return Target(relation, (), frame, _length(kids))
 
     def target_side_of(self, kids: Kids) -> Target | None:
         bare = self.target_side(kids)
@@ -205,7 +206,8 @@ class StepRules:
 
     def stack(self, kids: Kids) -> ast.Stack | None:
         items = every(kids, Group)[0].items
-        return ast.Stack(items) if len(items) > 1 or items[0].wants_many else None
+        are_many = len(items) > 1 or any(d.wants_many for d in items)
+        return ast.Stack(items) if are_many else None
 
     def swap(self, kids: Kids) -> ast.Swap | None:
         items = (*(d for g in every(kids, Group) for d in g.items), *every(kids, Description))

@@ -18,11 +18,13 @@ from vlm_agent.scripted.scene import MIDDLE_XY, SIDE_OF, Scene, Seen, axis, find
 from vlm_agent.scripted.syntax import Frame
 
 Point = tuple[float, float, float]
-WITH_TOOLS = ("inside", "on", "left_of", "right_of", "in_front_of", "behind", "next_to", "anywhere")
+TOOL_RELATIONS = ("inside", "on", "left_of", "right_of", "in_front_of", "behind", "next_to")
+WITH_TOOLS = (*TOOL_RELATIONS, "anywhere")
 _REACH = ((0.36, 0.66), (-0.27, 0.27))  # x and y in which spots of our own choice lie [m]
 _STEPS_M = (0.10, 0.08, 0.12, 0.15, 0.18, 0.06, 0.22)
 _PLACE_TOLERANCE_M = 0.04
 _MIDDLE_M = 0.10
+_LOW_M = 0.02
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Standing:
 
 def satisfied(run: Run, what: Seen, goal: Goal, scene: Scene) -> Steps[Standing]:
     """Tell whether the goal holds for an object as it is seen."""
-    if goal.relation in WITH_TOOLS and goal.relation != "anywhere":
+    if goal.relation in TOOL_RELATIONS:
         (result,) = yield from run.relate([(what, goal.anchors[0])], goal.relation, goal.frame)
         holds = result.ok and result.value.get("holds") is True
         why = "" if holds else f"{what.name} is not {goal.words()}"
@@ -95,7 +97,19 @@ def satisfied(run: Run, what: Seen, goal: Goal, scene: Scene) -> Steps[Standing]
             )
             holds = abs(gap - goal.distance_m) < _PLACE_TOLERANCE_M
         return Standing(holds, (*scene.evidence, result.call_id) if holds else (), why)
+    if goal.relation == "anywhere":
+        return (yield from _on_table(run, what, goal, scene))
     holds = _holds_by_position(what, goal)
+    return Standing(
+        holds, scene.evidence if holds else (), "" if holds else f"{what.name} is not {goal.words()}"
+    )
+
+
+def _on_table(run: Run, what: Seen, goal: Goal, scene: Scene) -> Steps[Standing]:
+    """Tell whether an object stands on the table itself, in and on nothing."""
+    below = [o for o in scene.objects if o != what and o.distance_m(what.center_m) < o.radius_m]
+    held_up = yield from run.holding_pairs([(what, o) for o in below], ("inside", "on"))
+    holds = what.bottom_z_m < _LOW_M and not held_up
     return Standing(
         holds, scene.evidence if holds else (), "" if holds else f"{what.name} is not {goal.words()}"
     )
@@ -110,8 +124,6 @@ def _holds_by_position(what: Seen, goal: Goal) -> bool:
     if goal.relation == "between":
         a, b = goal.anchors[:2]
         return is_between(what, a, b)
-    if goal.relation == "anywhere":
-        return what.bottom_z_m < 0.02
     if goal.relation == "middle":
         return what.distance_m(MIDDLE_XY) < _MIDDLE_M
     if goal.relation == "side":
@@ -224,4 +236,9 @@ def _is_free(x: float, y: float, what: Seen, others: Sequence[Seen], margin_m: f
     slack = 0.04
     if not (x0 - slack <= x <= x1 + slack and y0 - slack <= y <= y1 + slack):
         return False
-    return all(o.distance_m((x, y)) > o.radius_m + what.radius_m + margin_m for o in others)
+    return all(o.distance_m((x, y)) > _half_m(o) + _half_m(what) + margin_m for o in others)
+
+
+def _half_m(o: Seen) -> float:
+    """Half of the usual width of a footprint [m], between that of its sides and its diagonal."""
+    return 0.3 * (o.size_m[0] + o.size_m[1])

@@ -78,7 +78,7 @@ def _carry_out(run: Run, instruction: str) -> Steps[None]:
 
 def _introduction(parsed: Parsed, readings: Sequence[Reading]) -> str:
     notes = f" ({'; '.join(parsed.notes)})" if parsed.notes else ""
-    more = f", or one of {len(readings) - 1} other readings" if len(readings) > 1 else ""
+    more = f" (or: {show(readings[1])})" if len(readings) > 1 else ""
     return f"I read this as: {show(readings[0])}{more}{notes}. First, look."
 
 

@@ -91,7 +91,7 @@ def exchanges(messages: Sequence[Message]) -> list[Exchange]:
 
 def _bind(calls: tuple[ToolCall, ...], answers: list[Message]) -> tuple[Result, ...]:
     by_id = {m.call_id: m for m in answers}
-    if len(by_id) == len(answers) and all(c.id in by_id for c in calls):
+    if len({c.id for c in calls}) == len(calls) and all(c.id in by_id for c in calls):
         ordered: list[Message | None] = [by_id[c.id] for c in calls]
     else:
         ordered = [*answers[: len(calls)], *[None] * max(0, len(calls) - len(answers))]
@@ -105,7 +105,7 @@ def read_result(text: str, call_id: str) -> Result:
     """Parse a tool message's text, see `vlm_agent/rendering.py`; what is no result is a failure."""
     try:
         data, _ = json.JSONDecoder().raw_decode(text[max(0, text.find("{")) :])
-        ok = data["ok"] is True
+        ok = _boolean(data["ok"])
     except (ValueError, KeyError, TypeError):
         message = f"not a tool result: {text[:80]!r}"
         return Result(call_id, False, error="infrastructure", reason="garbage", message=message)
@@ -113,6 +113,12 @@ def read_result(text: str, call_id: str) -> Result:
         return Result(call_id, True, _mapping(data.get("value")))
     words = [str(data.get(key) or "") for key in ("error", "reason", "message")]
     return Result(call_id, False, {}, *words, evidence=_mapping(data.get("evidence")))
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is no boolean")
+    return value
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -78,7 +78,7 @@ class Answerer:
             kept = yield from self._keep(found, question.predicate)
             return f"{_yes(len(kept) == len(found))}: {listing(kept) or 'none of them'}."
         kept = yield from self._keep(self._rivals(found, question.predicate), question.predicate)
-        return f"{_yes(found[0] in kept)}: {found[0].name} is {_facts(found[0])}."
+        return f"{_yes(found[0] in kept)}: I see {_facts(found[0])}."
 
     def _rivals(self, found: list[Seen], predicate: Sequence[ast.Constraint]) -> list[Seen]:
         """A superlative is among all objects, anything else is about the subject alone."""
@@ -167,7 +167,7 @@ def _yes(holds: bool) -> str:
 
 def _facts(o: Seen) -> str:
     long_m, short_m, height_m = (100 * v for v in o.size_m)
-    return f"{o.label}, {place_of(o)}, {long_m:.1f} x {short_m:.1f} x {height_m:.1f} cm"
+    return f"a {o.label} ({place_of(o)}; {long_m:.1f} x {short_m:.1f} x {height_m:.1f} cm)"
 
 
 def _measure(o: Seen, attribute: str) -> str:

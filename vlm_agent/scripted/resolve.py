@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from vlm_agent.scripted import match
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.run import Absent, Run, Verdict
-from vlm_agent.scripted.scene import MIDDLE_XY, SIDE_OF, Seen, find_again, listing, read_objects
+from vlm_agent.scripted.scene import (
+    MIDDLE_XY,
+    SIDE_OF,
+    VIEWER_XY,
+    Seen,
+    axis,
+    find_again,
+    listing,
+    read_objects,
+)
 from vlm_agent.scripted.syntax import Description
 
 _FILTERS = (ast.Colored, ast.Shaped)
@@ -267,11 +275,11 @@ class Resolver:
     def _at_landmark(self, pool: list[Seen], wanted: ast.Related, landmark: str) -> list[Seen]:
         if landmark == "hand":
             return [o for o in pool if o == self.run.held]
-        if landmark == "table" and wanted.relation in SIDE_OF:
-            side = SIDE_OF[wanted.relation]
-            x, y = MIDDLE_XY
-            middle = replace(pool[0], center_m=(x, y, 0.0)).along(side, wanted.frame)
-            return [o for o in pool if o.along(side, wanted.frame) > middle]
+        if wanted.relation in SIDE_OF:
+            place = {"table": MIDDLE_XY, "viewer": VIEWER_XY}.get(landmark, (0.0, 0.0))
+            frame = "robot" if landmark == "robot" else wanted.frame
+            dx, dy = axis(SIDE_OF[wanted.relation], frame)
+            return [o for o in pool if (o.center_m[0] - place[0]) * dx + (o.center_m[1] - place[1]) * dy > 0]
         if landmark == "table" and any(o.bottom_z_m > _ON_TABLE_M for o in pool):
             lifted = [o for o in pool if o.bottom_z_m > _ON_TABLE_M]
             return [o for o in pool if o not in lifted]

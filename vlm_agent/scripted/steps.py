@@ -9,7 +9,7 @@ from itertools import pairwise
 from vlm_agent.scripted import match
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.act import Actor
-from vlm_agent.scripted.goal import Goal, Standing, satisfied
+from vlm_agent.scripted.goal import TOOL_RELATIONS, Goal, Standing, satisfied
 from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.resolve import Resolver
 from vlm_agent.scripted.run import Absent, Run, Verdict
@@ -63,9 +63,13 @@ class Doer:
 
     def _check_first(self, step: Step) -> Steps[None]:
         if isinstance(step, ast.Move):
-            for what, goal in (yield from self._bind(step)):
-                if not (yield from self._is_satisfied(what, goal)).holds:
-                    self.actor.require_graspable(what)
+            bound = yield from self._bind(step)
+            for what, goal in (yield from self._to_do(bound)):
+                self.actor.require_graspable(what)
+                if goal.relation == "inside" and what.size_m[1] > goal.anchors[0].size_m[1]:
+                    raise Verdict(
+                        "impossible", f"{what.name.capitalize()} does not fit {goal.words()}: it is wider."
+                    )
         elif isinstance(step, (ast.Stack, ast.Swap)):
             for what in (yield from self._all(step.objects)):
                 self.actor.require_graspable(what)
@@ -169,6 +173,20 @@ class Doer:
         where = landmark or "there"
         raise Verdict("unclear", f"I don't know where {relation.replace('_', ' ')} {where!r} would be.")
 
+    def _to_do(self, bound: Sequence[tuple[Seen, Goal]]) -> Steps[list[tuple[Seen, Goal]]]:
+        """Return what is not yet where it should be; the relations are asked for in one turn."""
+        if (
+            len({(goal.relation, goal.frame) for _, goal in bound}) == 1
+            and bound[0][1].relation in TOOL_RELATIONS
+        ):
+            goal = bound[0][1]
+            yield from self.run.relate([(what, g.anchors[0]) for what, g in bound], goal.relation, goal.frame)
+        to_do: list[tuple[Seen, Goal]] = []
+        for what, goal in bound:
+            if not (yield from self._is_satisfied(what, goal)).holds:
+                to_do.append((what, goal))
+        return to_do
+
     def _is_satisfied(self, what: Seen, goal: Goal) -> Steps[Standing]:
         """Tell whether nothing need be done: it holds already, and nearby where only a side is asked for."""
         if goal.relation in ("shift", "away_from"):
@@ -224,8 +242,12 @@ class Doer:
             yield from self.actor.put_down(held)
             yield from self._look_again()
         bound = yield from self._bind(step)
-        for k, (what, goal) in enumerate(bound):
-            if k and self.run.has_moved:
+        to_do = yield from self._to_do(bound)
+        for what, goal in bound:
+            if (what, goal) not in to_do:
+                self._note(what, goal, (yield from self._is_satisfied(what, goal)), was_already=True)
+        for k, (what, goal) in enumerate(to_do):
+            if k:
                 what, goal = self._again(what, goal)
             yield from self._bring(what, goal)
         self.run.focus = tuple(what for what, _ in bound)
@@ -244,15 +266,13 @@ class Doer:
 
     def _bring(self, what: Seen, goal: Goal) -> Steps[None]:
         self.run.start += (what,)
-        words = f"{what.name} is {goal.words()}"
         if self.run.held is None:
-            before = yield from self._is_satisfied(what, goal)
-            if before.holds:
-                self.reached.append(Reached(what, goal, before, words, was_already=True))
-                return
             self.actor.require_graspable(what)
         standing = yield from self.actor.move(what, goal)
-        self.reached.append(Reached(what, goal, standing, words))
+        self._note(what, goal, standing)
+
+    def _note(self, what: Seen, goal: Goal, standing: Standing, was_already: bool = False) -> None:
+        self.reached.append(Reached(what, goal, standing, f"{what.name} is {goal.words()}", was_already))
 
     def _do_pick(self, step: ast.PickUp) -> Steps[None]:
         if self.run.held is not None and step.object.is_pronoun:

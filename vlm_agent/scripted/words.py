@@ -19,8 +19,8 @@ _EXPANSIONS = {
     "don't": "do not", "dont": "do not", "doesn't": "does not", "can't": "can not", "mustn't": "must not",
     "shouldn't": "should not", "wanna": "want to", "gonna": "going to", "gimme": "give me",
     "whats": "what is", "wheres": "where is", "id": "i would", "im": "i am", "lets": "let us",
-    "thats": "that is", "&": "and", "+": "and", "->": "to", "cannot": "can not", "you're": "you are", "they're": "they are", "i've": "i have",
-    "you've": "you have", "who's": "who is",
+    "thats": "that is", "&": "and", "+": "and", "->": "to", "cannot": "can not", "you're": "you are",
+    "they're": "they are", "i've": "i have", "you've": "you have", "who's": "who is",
 }  # fmt: skip
 _SHORTEST_CORRECTED = 4
 _LONGEST_CORRECTED = 16
