@@ -23,6 +23,8 @@ class ColorSplitConfig:
         chroma_gap: Least distance in (r, g) chromaticity.
         dark_level: Sum of R, G and B (0..765) under which a pixel has no chromaticity: black.
         luminance_ratio: Least ratio of brightness between neutral colours; more than shading makes.
+        highlight_hue_rad: Modes of one hue within this may be a surface and its highlight [rad].
+        highlight_saturation: Least saturation of a highlight against its surface.
         min_part: Least share of the region.
         min_pixels: Least number of pixels.
     """
@@ -30,6 +32,8 @@ class ColorSplitConfig:
     chroma_gap: float = 0.065
     dark_level: float = 75.0
     luminance_ratio: float = 3.0
+    highlight_hue_rad: float = 0.1
+    highlight_saturation: float = 0.65
     min_part: float = 0.012
     min_pixels: int = 40
 
@@ -91,13 +95,33 @@ def _color_modes(pixels: FloatArray, config: ColorSplitConfig) -> NDArray[np.int
     chroma[total < config.dark_level] = _NEUTRAL
     centers = _histogram_modes(chroma, config)
     nearest = ((chroma[:, None] - centers) ** 2).sum(axis=2).argmin(axis=1)
-    modes = nearest.astype(np.int32)
-    for k in np.flatnonzero(np.linalg.norm(centers - _NEUTRAL, axis=1) < config.chroma_gap):
-        mine = np.flatnonzero(nearest == k)
+    modes = _without_highlights(nearest.astype(np.int32), centers, total, config)
+    is_neutral = np.linalg.norm(centers - _NEUTRAL, axis=1) < config.chroma_gap
+    for mode in np.unique(modes[is_neutral[nearest]]):
+        mine = np.flatnonzero(modes == mode)
         dark = _darker_part(total[mine], config.luminance_ratio, config)
         if dark is not None:
             modes[mine[dark]] = modes.max() + 1
     return modes
+
+
+def _without_highlights(
+    modes: NDArray[np.int32], centers: FloatArray, total: FloatArray, config: ColorSplitConfig
+) -> NDArray[np.int32]:
+    """Give highlights to their surface: the same hue, brighter and less saturated (Shafer, 1985)."""
+    offset = centers - _NEUTRAL
+    saturation = np.linalg.norm(offset, axis=1)
+    hue = np.arctan2(offset[:, 1], offset[:, 0])
+    bright = [np.median(total[modes == k]) if (modes == k).any() else 0.0 for k in range(len(centers))]
+    out = modes.copy()
+    for k in range(len(centers)):
+        for j in np.argsort(-saturation):
+            turn = abs((hue[k] - hue[j] + np.pi) % (2 * np.pi) - np.pi)
+            paler = config.highlight_saturation < saturation[k] / max(saturation[j], 1e-6) < 1
+            if paler and turn < config.highlight_hue_rad and bright[k] > bright[j]:
+                out[modes == k] = j
+                break
+    return np.unique(out, return_inverse=True)[1].astype(np.int32)
 
 
 def _histogram_modes(chroma: FloatArray, config: ColorSplitConfig) -> FloatArray:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from perception_tools.geometry import FloatArray
 
 _MIN_POINTS = 50
+_STEP_SIGMAS = 2.5
+_LOWER_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class PlaneConfig:
         expected_z_m: Height of the table top in world [m]; None: unknown, the largest plane counts.
         search_m: Points within this of `expected_z_m` take part [m].
         max_tilt_rad: Largest angle between the plane's normal and `up` [rad].
-        inlier_m: Distance of an inlier [m].
+        inlier_m: Distance of an inlier [m]: below half the thickness of trays' floors, so that these
+            do not lift the plane; it adapts to the noise afterwards.
         num_hypotheses: Random triples tried.
         max_points: Points used (an even subset).
         min_inlier_fraction: Below this fraction of the points that take part, nothing was found.
@@ -29,7 +32,7 @@ class PlaneConfig:
     expected_z_m: float | None = 0.0
     search_m: float = 0.03
     max_tilt_rad: float = 0.05
-    inlier_m: float = 0.006
+    inlier_m: float = 0.003
     num_hypotheses: int = 32
     max_points: int = 6000
     min_inlier_fraction: float = 0.2
@@ -65,8 +68,9 @@ def fit_support_plane(
 ) -> Plane | None:
     """Find the plane that most points lie on and whose normal is near `up`; refine it by least squares.
 
-    RANSAC (Fischler and Bolles, 1981) on triples, then three rounds of total least squares on the
-    inliers. Deterministic: equal points give an equal plane.
+    RANSAC (Fischler and Bolles, 1981) on triples, then rounds of total least squares on the inliers.
+    Near an expected height, the lower one of two planes counts: floors of trays lie just above the
+    table. Deterministic: equal points give an equal plane.
 
     Args:
         points_world: Points in world [m], shape (N, 3), finite.
@@ -84,12 +88,27 @@ def fit_support_plane(
     if len(points) < _MIN_POINTS:
         return None
     points = points[:: max(1, len(points) // config.max_points)]
+    plane = _fit(points, up, config)
+    if plane is None or config.expected_z_m is None:
+        return plane
+    depth = plane.height_m(points)
+    below = points[(depth < -_STEP_SIGMAS * plane.rmse_m) & (depth > -config.search_m)]
+    lower = _fit(below, up, config) if len(below) > _LOWER_SHARE * plane.num_inliers else None
+    return lower or plane
+
+
+def _fit(points: FloatArray, up: FloatArray, config: PlaneConfig) -> Plane | None:
+    """Find the plane that most of some points (N, 3) lie on, None if too few do."""
+    if len(points) < _MIN_POINTS:
+        return None
     normal, offset = _best_hypothesis(points, up, config)
-    for _ in range(3):
-        inliers = points[np.abs(points @ normal - offset) < config.inlier_m]
+    reach = config.inlier_m
+    for _ in range(4):
+        inliers = points[np.abs(points @ normal - offset) < reach]
         if len(inliers) < max(_MIN_POINTS, config.min_inlier_fraction * len(points)):
             return None
         normal, offset = _total_least_squares(inliers, up)
+        reach = float(np.clip(3.5 * np.median(np.abs(inliers @ normal - offset)), 0.0015, 0.01))
     if normal @ up < np.cos(config.max_tilt_rad):
         return None
     rmse = float(np.sqrt(np.mean((inliers @ normal - offset) ** 2)))

@@ -296,6 +296,11 @@ def _take_out(
         return shapes
     part = cv2.dilate((parts == largest).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     part &= regions[k].mask
+    half_width_m = float(cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 3).max()) * frame.pixel_m(
+        regions[k].full_mask(labels.shape)
+    )
+    if half_width_m < config.content_height_m:
+        return shapes
     other = _content_beside(labels[window], part, k, regions)
     new = max(regions) + 1 if other is None else other
     trial = labels.copy()
