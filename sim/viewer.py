@@ -62,7 +62,8 @@ class Viewer:
         self._text = self._server.gui.add_markdown("")
         self._lines = {"title": "", "note": "", "status": ""}
         self._image: Any = None
-        self._server.on_client_connect(_aim)
+        self._server.initial_camera.position = (1.5, -0.8, 0.9)
+        self._server.initial_camera.look_at = (0.4, 0.0, 0.1)
 
     @property
     def url(self) -> str:
@@ -142,15 +143,20 @@ class Viewer:
         return frame
 
 
-def _aim(client: Any) -> None:
-    client.camera.position = (1.4, -0.9, 0.9)
-    client.camera.look_at = (0.4, 0.0, 0.15)
-
-
 def geom_rgba(model: mujoco.MjModel, geom: int) -> np.ndarray:
-    """Return the colour of a geom or of its material, shape (4,)."""
+    """Return the colour of a geom or of its material, textures by their mean colour, shape (4,)."""
     material = int(model.geom_matid[geom])
-    return model.mat_rgba[material] if material >= 0 else model.geom_rgba[geom]
+    if material < 0:
+        return model.geom_rgba[geom]
+    rgba = np.array(model.mat_rgba[material])
+    texture = int(model.mat_texid[material, int(mujoco.mjtTextureRole.mjTEXROLE_RGB)])
+    if texture >= 0:
+        channels = int(model.tex_nchannel[texture])
+        start = int(model.tex_adr[texture])
+        size = int(model.tex_height[texture]) * int(model.tex_width[texture]) * channels
+        pixels = model.tex_data[start : start + size].reshape(-1, channels)
+        rgba[:3] *= pixels[:, :3].mean(axis=0) / 255
+    return rgba
 
 
 def geom_mesh(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh | None:
