@@ -17,7 +17,7 @@ from typing import Any
 from vlm_agent.trace import RecordedTrace, read_trace
 
 TONES = {"done": "good", "answered": "good", "impossible": "warn", "unclear": "warn", "unverified": "warn"}
-_HIDDEN = {"images", "artifacts"}
+_HIDDEN = {"images", "artifacts", "image", "depth", "width", "height"}  # seen in the picture beside it
 
 
 def render_trace(path: str | Path, video: str | Path | None = None) -> Path:
@@ -68,6 +68,8 @@ def _run(trace: RecordedTrace) -> dict[str, Any]:
             ("in tools", _seconds(end.get("tool_seconds"))),
             ("in the model", _seconds(end.get("model_seconds"))),
         ]
+    motions = sum(e["what"] == "end" for e in trace.of("motion"))
+    facts += [("motions", motions), ("safety events", len(trace.of("safety")))]
     facts += [(f"seed ({name})", value) for name, value in (start.get("seeds") or {}).items()]
     settings = {"config": start.get("config"), "environment": start.get("environment")}
     return {
