@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from perception_tools.artifacts import Artifact
 from perception_tools.boxes import Box3D
 from perception_tools.cavity import Spot, spot_inside, spot_on
-from perception_tools.geometry import FloatArray
+from perception_tools.geometry import BoolArray, FloatArray
 from perception_tools.height_map import HeightMap
 from perception_tools.overlay import GOOD, draw_boxes, draw_polygon
 from perception_tools.relation import FrameName, directions
@@ -48,6 +48,8 @@ class FreeSpaceConfig:
         min_clearance_m: Least distance of the footprint to anything [m].
         good_clearance_m: Distance from which on more does not help [m].
         cone: Largest sideways offset as a share of the offset along the direction.
+        lowest_m: Things lower than this are not expected: the shadow of an object counts as seen
+            where the camera sees that it is empty above this height [m].
         allow_unseen: Whether cells that the camera cannot see count as free.
         viewer: Camera whose picture defines left, right, front and behind.
     """
@@ -64,6 +66,7 @@ class FreeSpaceConfig:
     min_clearance_m: float = 0.008
     good_clearance_m: float = 0.04
     cone: float = 0.5
+    lowest_m: float = 0.015
     allow_unseen: bool = False
     viewer: str = "scene"
 
@@ -163,7 +166,7 @@ def _table_spot(
     centers = grid.centers_m()
     blocked = grid.higher_than(config.support_z_m + config.above_m)
     if not config.allow_unseen:
-        blocked |= ~grid.seen
+        blocked |= ~(grid.seen | _seen_empty(view, centers, config.support_z_m + config.lowest_m))
     radius = float(np.hypot(*size)) / 2
     outreach = np.maximum(low - centers, centers - high).max(axis=-1)
     inside = outreach <= config.slack_m
@@ -203,6 +206,17 @@ def _table_spot(
     )
 
 
+def _seen_empty(view: View, centers: FloatArray, z_m: float) -> BoolArray:
+    """Which cells, middles (nx, ny, 2), the camera looks through at a height [m]."""
+    points = np.concatenate([centers, np.full((*centers.shape[:2], 1), z_m)], axis=-1)
+    p_camera = view.T_world_camera.inverse() @ points
+    uv = view.intrinsics.project(p_camera)
+    rows, columns = view.depth_m.shape
+    inside = np.all(np.isfinite(uv) & (uv > -0.5) & (uv < (columns - 0.5, rows - 0.5)), axis=-1)
+    u, v = np.where(inside[..., None], np.round(np.nan_to_num(uv)), 0).astype(int).transpose(2, 0, 1)
+    return inside & ~view.robot[v, u] & (view.depth_m[v, u] > p_camera[..., 2] + 0.002)
+
+
 def _beside(
     ctx: ToolContext,
     centers: FloatArray,
@@ -211,7 +225,7 @@ def _beside(
     relation: str,
     frame: FrameName,
     config: FreeSpaceConfig,
-) -> tuple[FloatArray, np.ndarray]:
+) -> tuple[FloatArray, BoolArray]:
     """Return the cost [m] of each cell beside the reference, and which cells are in the relation."""
     off = np.maximum(config.gap_m[0] - gap, 0) + np.maximum(gap - config.gap_m[1], 0)
     wanted = (gap > 0.5 * config.gap_m[0]) & (gap < config.max_gap_m)

@@ -167,6 +167,14 @@ def find_grasps(
             reason="no_grasp",
             evidence=evidence,
         )
+    above = obstacles[obstacles[:, 2] > box.top_z_m + config.above_m]
+    above = above[box.footprint_distance_m(above) < -0.005]
+    if len(above) > config.max_hits:
+        raise Negative(
+            f"no grasp of {label}: something stands on it; move that first",
+            reason="no_grasp",
+            evidence={**evidence, "covered_up_to_m": rounded(above[:, 2].max())},
+        )
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     raise Negative(f"no grasp of {label}; of the candidates {why}", reason="no_grasp", evidence=evidence)
 

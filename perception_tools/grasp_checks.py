@@ -77,7 +77,13 @@ class GraspConfig:
     gripper: GripperGeometry = field(default_factory=GripperGeometry)
     weights: GraspWeights = field(default_factory=GraspWeights)
     complete: bool = True
-    tight: tuple[tuple[float, float], ...] = ((0.014, 0.0), (0.014, 0.006), (0.014, 0.014))
+    tight: tuple[tuple[float, float], ...] = (
+        (0.014, 0.0),
+        (0.014, 0.006),
+        (0.010, 0.006),
+        (0.014, 0.014),
+        (0.010, 0.014),
+    )
     max_ball_raise_m: float = 0.006
     min_points: int = 25
     min_antipodality: float = 0.3

@@ -150,6 +150,8 @@ def across(
                 continue
             middle = box.center_m[:2] + offset * along + (low + high) / 2 * closing
             flat = _antipodality(xy, yaw, offset, gripper.finger_width_m, config.max_turn_m)
+            if share:
+                flat *= _parallelism(xy, yaw, offset, gripper.finger_width_m)
             away = float(np.linalg.norm(middle - box.center_m[:2]))
             for approach in _approaches(along, config.tilts_rad):
                 # A tilted palm comes nearer to the edge of the top.
@@ -185,6 +187,14 @@ def _antipodality(xy: FloatArray, yaw: float, offset: float, finger_m: float, ma
     extents = [_extent(xy, float(turn), offset, finger_m) for turn in turns]
     widths = [high - low for low, high in extents]
     return float(np.clip(1 - (widths[0] - min(widths)) / max_turn_m, 0, 1))
+
+
+def _parallelism(xy: FloatArray, yaw: float, offset: float, finger_m: float) -> float:
+    """How parallel the sides between the fingers are, in [0, 1]: off its middle a disc slips out."""
+    step = finger_m / 2
+    near, far = (_extent(xy, yaw, offset + s * step / 2, step) for s in (-1, 1))
+    slant = max(abs(far[0] - near[0]), abs(far[1] - near[1])) / step
+    return float(np.clip(1 - slant / 0.5, 0, 1))
 
 
 # ---- rim ----------------------------------------------------------------------------------------

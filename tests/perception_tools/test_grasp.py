@@ -108,6 +108,16 @@ def test_hollow_things_are_held_by_the_wall(solid):
         assert (solid.distance(pad) < 0).any(), "no wall between the fingers"
 
 
+def test_round_things_are_held_at_their_middle_and_long_ones_anywhere():
+    wide = Solid(cylinder_sdf(0.034, 0.06), (0.5, 0.1, 0))
+    found = grasps_of(make_table([wide]))
+    away = np.linalg.norm(found.T_world_ee[:, :2, 3] - [0.5, 0.1], axis=1)
+    assert away.max() < 0.006
+    bar = Solid(box_sdf(0.12, 0.03, 0.04), (0.5, 0.1, 0), yaw_rad=0.3)
+    away = np.linalg.norm(grasps_of(make_table([bar])).T_world_ee[:, :2, 3] - [0.5, 0.1], axis=1)
+    assert away[0] < 0.006 and away.max() > 0.02
+
+
 def test_a_bowl_is_not_held_across():
     assert set(grasps_of(make_table([BOWL])).kinds) == {"rim"}
 
@@ -165,6 +175,19 @@ def test_a_ball_in_a_bowl_is_reached_with_a_narrower_opening():
     found = table.ctx.workspace.get(grasp(table.ctx, mask=mask.name).value.grasp).data
     assert_executable(table, found, ball)
     assert (found.open_m < found.width_m + GraspConfig().sampling.open_extra_m - 1e-6).all()
+
+
+def test_what_stands_on_it_is_to_be_moved_first():
+    table = make_table(
+        [
+            Solid(box_sdf(0.06, 0.05, 0.05), (0.5, 0.1, 0)),
+            Solid(box_sdf(0.04, 0.04, 0.05, z0=0.05), (0.5, 0.1, 0)),
+        ]
+    )
+    with pytest.raises(Negative, match="something stands on it; move that first") as error:
+        grasps_of(table)
+    assert error.value.evidence["covered_up_to_m"] == pytest.approx(0.10, abs=0.005)
+    assert len(grasps_of(table, 1)) > 0
 
 
 def test_too_wide_says_so():
