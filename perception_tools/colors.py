@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from perception_tools.geometry import FloatArray
 
+# IEC 61966-2-1: linear sRGB to XYZ; the rows sum to the D65 white point.
+_XYZ_OF_RGB = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 # sRGB references per name: CSS names where there are any, in the order dark to light.
 REFERENCES: Mapping[str, tuple[str, ...]] = {
     "red": ("8b0000", "b22222", "dc143c", "cc1210", "ff0000", "e03030"),
@@ -85,8 +86,11 @@ class ColorName:
 
 def rgb_to_lab(rgb: ArrayLike) -> FloatArray:
     """Convert sRGB in 0..255, shape (N, 3), to CIELAB (D65), shape (N, 3)."""
-    pixels = np.asarray(rgb, dtype=np.float32).reshape(-1, 1, 3) / 255
-    return cv2.cvtColor(pixels, cv2.COLOR_RGB2Lab)[:, 0].astype(np.float64)
+    value = np.asarray(rgb, dtype=np.float64).reshape(-1, 3) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    xyz = linear @ _XYZ_OF_RGB.T / _XYZ_OF_RGB.sum(axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
 
 
 def _references() -> tuple[tuple[str, ...], FloatArray, NDArray[np.intp]]:

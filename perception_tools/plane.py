@@ -32,7 +32,7 @@ class PlaneConfig:
     expected_z_m: float | None = 0.0
     search_m: float = 0.03
     max_tilt_rad: float = 0.05
-    inlier_m: float = 0.003
+    inlier_m: float = 0.002
     num_hypotheses: int = 32
     max_points: int = 6000
     min_inlier_fraction: float = 0.2

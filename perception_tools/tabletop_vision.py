@@ -62,6 +62,19 @@ class VisionConfig:
     content_misfit: float = 0.8
     max_extent_m: float = 0.4
 
+    def __post_init__(self) -> None:
+        """Refuse stages of another kind."""
+        stages = {
+            "plane": PlaneConfig,
+            "clusters": ClusterConfig,
+            "colors": ColorConfig,
+            "shapes": ShapeConfig,
+        }
+        for name, kind in stages.items():
+            if not isinstance(getattr(self, name), kind):
+                given = type(getattr(self, name)).__name__
+                raise TypeError(f"VisionConfig.{name} must be {kind.__name__}, got {given}")
+
 
 @dataclass(frozen=True, eq=False)
 class SeenObject:

@@ -1,7 +1,7 @@
 """Measure `detect`'s vision on simulated scenes against the truth, which only this script reads.
 
-    MUJOCO_GL=egl python tests/bench/bench_detect.py --scenes 20
-    MUJOCO_GL=egl python tests/bench/bench_detect.py --scenes 100 --set contact --pictures /tmp/out
+    python tests/bench/bench_detect.py --scenes 20
+    python tests/bench/bench_detect.py --scenes 100 --set contact --pictures /tmp/out
 
 Sets: `apart` (objects with gaps, arm at home), `contact` (a small object in or on a wider one),
 `alike` (the same with one colour for both), `wrist` (the view from above one object). An object
@@ -11,14 +11,12 @@ counts as unoccluded if the camera sees 90 % or more of its silhouette.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("MUJOCO_GL", "egl")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import cv2
@@ -38,7 +36,6 @@ from sim.robots.fr3 import FR3
 from sim.scene import PlacedObject, PlacementError, SceneConfig, TabletopScene, place, sample_layout
 
 FIRST_HELD_OUT_SEED = 7_000_000
-SHORT = {"box": "box", "cylinder": "cyl", "sphere": "ball"}
 
 
 @dataclass(frozen=True)

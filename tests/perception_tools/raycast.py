@@ -143,8 +143,14 @@ def _trace(solid, index, eye, ray, depth, instance, rgb) -> None:
     miss = np.linalg.norm(eye + unit * along[..., None] - center, axis=-1) > solid.reach_m
     v, u = np.nonzero(~miss & (along > 0))
     direction, t = unit[v, u], np.maximum(along[v, u] - solid.reach_m, 1e-3)
+    active = np.arange(len(t))
     for _ in range(96):
-        t = t + solid.distance(eye + direction * t[:, None])
+        gap = solid.distance(eye + direction[active] * t[active, None])
+        t[active] += gap
+        left = t[active] > along[v[active], u[active]] + solid.reach_m
+        active = active[(np.abs(gap) > 1e-6) & ~left]
+        if len(active) == 0:
+            break
     p = eye + direction * t[:, None]
     hit = (np.abs(solid.distance(p)) < 1e-4) & (t / norm[v, u] < depth[v, u])
     v, u, p, t = v[hit], u[hit], p[hit], t[hit]
