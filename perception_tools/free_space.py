@@ -45,6 +45,7 @@ class FreeSpaceConfig:
         above_m: What rises more above the table is an obstacle [m].
         gap_m: Wanted gap to the reference, (low, high) [m].
         max_gap_m: Largest gap to the reference [m].
+        max_offset_m: Largest distance to the middle of the reference [m].
         min_clearance_m: Least distance of the footprint to anything [m].
         good_clearance_m: Distance from which on more does not help [m].
         cone: Largest sideways offset as a share of the offset along the direction.
@@ -62,7 +63,8 @@ class FreeSpaceConfig:
     support_z_m: float = 0.0
     above_m: float = 0.010
     gap_m: tuple[float, float] = (0.03, 0.06)
-    max_gap_m: float = 0.16
+    max_gap_m: float = 0.11
+    max_offset_m: float = 0.23
     min_clearance_m: float = 0.008
     good_clearance_m: float = 0.04
     cone: float = 0.5
@@ -228,11 +230,12 @@ def _beside(
 ) -> tuple[FloatArray, BoolArray]:
     """Return the cost [m] of each cell beside the reference, and which cells are in the relation."""
     off = np.maximum(config.gap_m[0] - gap, 0) + np.maximum(gap - config.gap_m[1], 0)
+    offset = centers - reference.data.center_m[:2]
     wanted = (gap > 0.5 * config.gap_m[0]) & (gap < config.max_gap_m)
+    wanted &= np.linalg.norm(offset, axis=-1) < config.max_offset_m
     if relation == "next_to":
         return 2 * off, wanted
     axis = directions(ctx, frame, reference, viewer=config.viewer)[relation]
-    offset = centers - reference.data.center_m[:2]
     along, across = offset @ axis, np.abs(offset @ [-axis[1], axis[0]])
     reach = reference.data.half_extent_along(axis)
     return 2 * off + across, wanted & (along > reach) & (across < config.cone * along)

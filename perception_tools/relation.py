@@ -46,11 +46,11 @@ class RelationConfig:
     viewer: str = "scene"
     min_offset_m: float = 0.01
     overlap: float = 0.5
-    cone_rad: float = 1.05
+    cone_rad: float = 0.9
     touch_m: float = 0.015
     over_m: float = 0.01
     below_rim_m: float = 0.008
-    near_m: float = 0.08
+    near_m: float = 0.12
     sigma_m: float = 0.006
 
 
