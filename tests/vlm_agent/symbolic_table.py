@@ -109,7 +109,7 @@ class SymbolicTable:
 
     def __init__(self, *things: Thing, **failures: list[str]) -> None:
         self.things = list(things)
-        self.failures: dict[str, list[str]] = defaultdict(list, failures)
+        self.failures: dict[str, list[str]] = defaultdict(list, {k: list(v) for k, v in failures.items()})
         self.calls: list[tuple[str, dict[str, Any], str]] = []
         self.held: Thing | None = None
         self.stray: bool = False  # something that is none of the things is in the hand

@@ -95,8 +95,18 @@ def test_a_spot_that_can_not_be_reached_is_shifted_a_little(reason):
     assert ended.outcome == "done" and 0 < abs(first[0] - second[0]) + abs(first[1] - second[1]) < 0.03
 
 
-def test_when_no_spot_works_it_is_put_back():
-    ended = run(place=["unreachable"] * PlanConfig().max_places)
+NOWHERE = ["unreachable"] * PlanConfig().max_places + [""]  # no spot works, then it is put back
+
+
+def test_when_no_spot_works_it_is_put_back_and_held_in_another_way():
+    ended = run(place=NOWHERE)
+    assert ended.outcome == "done" and is_in_bowl(ended.table)
+    first, second = (args for name, args, _ in ended.table.calls if name == "pick")
+    assert first["index"] != second["index"] and first["grasp"] != second["grasp"]
+
+
+def test_when_no_spot_works_in_any_way_it_stays_where_it_was():
+    ended = run(place=NOWHERE * PlanConfig().max_moves)
     assert ended.outcome == "failed" and "put it back" in ended.summary
     assert ended.table.things[0].distance(0.50, -0.15) < 1e-6 and ended.table.held is None
 

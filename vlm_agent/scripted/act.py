@@ -26,12 +26,23 @@ class Prepared:
     spot: Point | None
 
 
+@dataclass(frozen=True)
+class Placed:
+    """Whether what was held was let go at the goal, and where; else why not."""
+
+    is_there: bool
+    spot: Point
+    why: str = ""
+
+
 class Actor:
     """Picks, places and verifies in a run."""
 
     def __init__(self, run: Run) -> None:
         """Act in a run."""
         self.run = run
+        self._failed: list[Mapping[str, Any]] = []  # grasp candidates that did not work out
+        self._last: Mapping[str, Any] = {}
 
     # ---- before anything moves ------------------------------------------------------------------
 
@@ -78,6 +89,7 @@ class Actor:
         """
         run = self.run
         why = ""
+        self._failed = []
         for attempt in range(run.config.max_moves):
             if attempt:
                 what, goal = yield from self._seen_again(what, goal, why)
@@ -88,8 +100,11 @@ class Actor:
             else:
                 spot = yield from self._spot(what, goal)
             assert spot is not None
-            spot = yield from self._place(what, goal, spot)
-            standing = yield from self._verify(what, goal, spot)
+            placed = yield from self._place(what, goal, spot)
+            if not placed.is_there:
+                why = placed.why
+                continue
+            standing = yield from self._verify(what, goal, placed.spot)
             if standing.holds:
                 return standing
             why = standing.why
@@ -131,11 +146,10 @@ class Actor:
         """
         run = self.run
         has_looked_closely, fails = False, 0
-        failed: list[Mapping[str, Any]] = []
         last = grasps
         while fails < run.config.max_picks:
             if grasps.ok:
-                last = yield from self._try(what, grasps, failed)
+                last = yield from self._try(what, grasps)
                 if last.ok:
                     run.held = what
                     return what
@@ -162,14 +176,15 @@ class Actor:
             outcome, f"I can't pick up {what.name}: {last.message or last.reason or 'no grasp found'}"
         )
 
-    def _try(self, what: Seen, grasps: Result, failed: list[Mapping[str, Any]]) -> Steps[Result]:
+    def _try(self, what: Seen, grasps: Result) -> Steps[Result]:
         """Try candidates until one is executed; return the last result."""
         candidates = [c for c in grasps.value.get("candidates") or () if isinstance(c, Mapping)]
         blocked: list[Mapping[str, Any]] = []
         result: Result | None = None
         for _ in range(min(self.run.config.max_candidates, len(candidates))):
             left = [c for c in candidates if c not in blocked]
-            candidate = min(left, key=lambda c: (_likeness(c, [*blocked, *failed]), candidates.index(c)))
+            candidate = max(left, key=lambda c: _promise(c, [*blocked, *self._failed]))
+            self._last = candidate
             index = int(candidate.get("index", candidates.index(candidate)))
             text = (
                 f"Pick up {what.name}."
@@ -180,7 +195,7 @@ class Actor:
             if result.ok and result.value.get("held") is not False:
                 return result
             if result.reason not in UNPLANNED:
-                failed.append(candidate)
+                self._failed.append(candidate)
                 return (
                     result
                     if not result.ok
@@ -245,11 +260,11 @@ class Actor:
 
     # ---- placing --------------------------------------------------------------------------------
 
-    def _place(self, what: Seen, goal: Goal, spot: Point) -> Steps[Point]:
-        """Put down what is held; return where. A loss on the way is left to the verification.
+    def _place(self, what: Seen, goal: Goal, spot: Point) -> Steps[Placed]:
+        """Put down what is held, or back where it was. A loss on the way is left to the verification.
 
         Raises:
-            Verdict: No spot can be reached; it was put back.
+            Verdict: It can't be put back either.
         """
         run = self.run
         tried: list[Point] = []
@@ -264,18 +279,20 @@ class Actor:
                 run.held = None
                 if run.offers("home") and result.value.get("homed") is not True:
                     yield from run.skill("Out of the camera's view.", "home")
-                return spot
-            spot = _shifted(tried[0], goal, len(tried))
+                return Placed(True, spot)
+            spot = _shifted(tried[0], len(tried))
         start = (what.center_m[0], what.center_m[1], max(0.0, what.bottom_z_m))
         back = yield from run.skill(
             "No way there; put it back.", "place", position_m=[round(v, 4) for v in start]
         )
         is_down = back.ok or back.reason in _LET_GO
         run.held = None if is_down else what
-        where = "I put it back" if is_down else "I still hold it"
-        raise Verdict(
-            "failed", f"I can't put {what.name} {goal.words()}: {result.message or result.reason}; {where}."
-        )
+        why = f"I can't put {what.name} {goal.words()}: {result.message or result.reason}"
+        if not is_down:
+            raise Verdict("failed", f"{why}; I still hold it.")
+        self._failed.append(self._last)
+        yield from run.look("It is back; how do things stand?")
+        return Placed(False, start, f"{why}; I put it back")
 
     def put_down(self, what: Seen) -> Steps[None]:
         """Put down what is held on a free spot of the table."""
@@ -338,16 +355,21 @@ def _mostly_seen(others: Sequence[Seen], scene: Scene) -> bool:
     return 2 * len(found) >= len(others)
 
 
-def _likeness(candidate: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> float:
-    """Return how like the failed candidates this one is: 0 is different, 1 the same."""
-    most = 0.0
-    for other in others:
-        a, b = _vector(candidate, "position_m"), _vector(other, "position_m")
-        u, v = _vector(candidate, "approach"), _vector(other, "approach")
-        cosine = sum(x * y for x, y in zip(u, v, strict=True))
-        near = max(0.0, 1 - math.dist(a, b) / 0.03)
-        most = max(most, near * max(0.0, cosine))
-    return round(most, 2)
+def _promise(candidate: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> float:
+    """Return the score of a candidate, less the more it is like one that failed."""
+    score = candidate.get("score")
+    return (score if isinstance(score, float) else 0.5) - max(
+        (_likeness(candidate, f) for f in failed), default=0.0
+    )
+
+
+def _likeness(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+    """Return how alike two candidates are: 0 is different, 1 the same; the opening tells them apart too."""
+    u, v = _vector(a, "approach"), _vector(b, "approach")
+    cosine = max(0.0, sum(x * y for x, y in zip(u, v, strict=True)))
+    near = max(0.0, 1 - math.dist(_vector(a, "position_m"), _vector(b, "position_m")) / 0.03)
+    width = abs(float(a.get("width_m") or 0.0) - float(b.get("width_m") or 0.0))
+    return near * cosine * (1.0 if width < 0.004 else 0.5)
 
 
 def _vector(candidate: Mapping[str, Any], key: str) -> tuple[float, float, float]:
@@ -355,7 +377,7 @@ def _vector(candidate: Mapping[str, Any], key: str) -> tuple[float, float, float
     return float(value[0]), float(value[1]), float(value[2])
 
 
-def _shifted(spot: Point, goal: Goal, number: int) -> Point:
+def _shifted(spot: Point, number: int) -> Point:
     """Return a spot near one that failed."""
     dx, dy = _SHIFTS_M[(number - 1) % len(_SHIFTS_M)]
     return spot[0] + dx, spot[1] + dy, spot[2]

@@ -36,7 +36,7 @@ class PlanConfig:
     max_moves: int = 3
     max_picks: int = 4
     max_candidates: int = 4
-    max_places: int = 4
+    max_places: int = 3
     opening_m: float = 0.075
     near_enough_m: float = 0.20
     look_distance_m: float = 0.30
