@@ -6,9 +6,9 @@ from any of the three names to all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from typing import Any, TypeVar, get_type_hints
 
 import cv2
 import numpy as np
@@ -216,7 +216,7 @@ ConfigT = TypeVar("ConfigT")
 
 
 def settings_of(ctx: ToolContext, name: str, config: type[ConfigT]) -> ConfigT:
-    """Return the settings of a tool: an instance of its dataclass, or a mapping of its fields.
+    """Return the settings of a tool: an instance of its dataclass, or a mapping of (some of) its fields.
 
     Raises:
         ValueError: Unknown field; lists the valid ones.
@@ -224,17 +224,29 @@ def settings_of(ctx: ToolContext, name: str, config: type[ConfigT]) -> ConfigT:
     value = ctx.settings.get(name)
     if value is None:
         return config()
-    if isinstance(value, config):
-        return value
+    return value if isinstance(value, config) else _from_mapping(value, config, f"settings[{name!r}]")
+
+
+def _from_mapping(value: Any, config: type[ConfigT], where: str) -> ConfigT:
+    """Build a dataclass, and those inside it, from nested mappings; lists become tuples."""
     if not isinstance(value, Mapping):
-        raise ValueError(
-            f"settings[{name!r}] must be {config.__name__} or a mapping, got {type(value).__name__}"
-        )
-    valid = [f.name for f in fields(config)]  # pyright: ignore[reportArgumentType]
-    unknown = [key for key in value if key not in valid]
+        raise ValueError(f"{where} must be {config.__name__} or a mapping, got {type(value).__name__}")
+    types = get_type_hints(config)
+    unknown = [key for key in value if key not in types]
     if unknown:
-        raise ValueError(f"settings[{name!r}]: unknown {unknown[0]!r}; fields: {', '.join(valid)}")
-    return config(**value)
+        raise ValueError(f"{where}: unknown {unknown[0]!r}; fields: {', '.join(types)}")
+    given: dict[str, Any] = {}
+    for key, item in value.items():
+        inner = types[key]
+        if is_dataclass(inner) and isinstance(inner, type) and not isinstance(item, inner):
+            item = _from_mapping(item, inner, f"{where}.{key}")
+        given[key] = _tuples(item)
+    return config(**given)
+
+
+def _tuples(item: Any) -> Any:
+    is_list = isinstance(item, Sequence) and not isinstance(item, str | tuple)
+    return tuple(_tuples(part) for part in item) if is_list else item
 
 
 def _or_empty(robot: BoolArray | None, rgb: NDArray[np.uint8]) -> BoolArray:

@@ -131,3 +131,17 @@ def test_settings_are_dataclasses_or_mappings_of_their_fields(table):
         settings_of(ctx, "c", RelationConfig)
     with pytest.raises(ValueError, match="RelationConfig or a mapping, got int"):
         settings_of(ctx, "d", RelationConfig)
+
+
+def test_settings_nest(table):
+    from perception_tools.grasp_checks import GraspConfig
+
+    given = {"sampling": {"tilts_rad": [0.0, 0.2], "max_width_m": 0.06}, "tight": [[0.01, 0.0]]}
+    config = settings_of(replace(table.ctx, settings={"grasp": given}), "grasp", GraspConfig)
+    assert config.sampling.tilts_rad == (0.0, 0.2) and config.sampling.max_width_m == 0.06
+    assert config.sampling.depth_m == GraspConfig().sampling.depth_m and config.tight == ((0.01, 0.0),)
+    wrong = replace(table.ctx, settings={"grasp": {"sampling": {"tilt": 0}}})
+    with pytest.raises(
+        ValueError, match=r"settings\['grasp'\]\.sampling: unknown 'tilt'; fields: max_width_m"
+    ):
+        settings_of(wrong, "grasp", GraspConfig)
