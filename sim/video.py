@@ -29,7 +29,7 @@ class VideoConfig:
 
     Attributes:
         enabled: Whether to record at all.
-        fps: Frames per second of robot time, and of the video; 1 / fps must be a multiple of the physics step.
+        fps: Frames per second, of robot time too; 1 / fps must be a multiple of the physics step.
         hold_s: How long a tool's picture stays on screen [s].
         crf: H.264 quality, lower is better (18 to 30 is sensible).
     """
