@@ -69,7 +69,7 @@ HOWFAR: how-far how-far-apart how-far-away
 DISTANCE: distance
 FIT: fit fits does-it-fit
 WILL: does do will would could did
-CONTAIN: contain contains hold-inside
+CONTAIN: contain contains to-contain hold-inside
 DONT: do-not never avoid refrain-from you-must-not you-should-not
 """
 

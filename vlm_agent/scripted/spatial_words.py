@@ -16,7 +16,7 @@ _DEPTHS = {"front": "front", "back": "back", "rear": "back"}
 _PARTS = ("", " side", " hand side", " hand", " part", " end")
 _LEADS = {
     False: ("to", "on", "at", "in"),
-    True: ("toward", "towards", "over to", "onto", "into"),
+    True: ("toward", "towards", "over to", "onto", "into", "down on", "down to", "down at"),
 }  # whether it can only tell where something goes
 _ARTICLES: dict[str, Frame] = {
     "": "camera", "the ": "camera", "the very ": "camera", "the extreme ": "camera", 

@@ -185,6 +185,8 @@ def _in_context(entry: Entry, phrase: str, words: list[Word], i: int) -> Entry:
         return Entry("WILL", "can")
     if entry.terminal == "WORD" and phrase.endswith("ly") and len(phrase) > 5:
         return Entry("FILLER")
+    if phrase == "before" and i and after in ("the", "that", "this", "it"):  # a place, not a time
+        return lexicon()["in front of"]
     if phrase == "robot" and (not i or before == ",") and after not in ("'s", ""):
         return Entry("FILLER")
     return entry
