@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_agent.scripted.goal import Goal, Point, Standing, own_spot, satisfied, spot_call, spot_of
+from vlm_agent.scripted.goal import Goal, Point, Standing, own_spot, spot_call, spot_of
 from vlm_agent.scripted.program import Call, Result, Steps
 from vlm_agent.scripted.run import Run, Verdict
-from vlm_agent.scripted.scene import Scene, Seen, find_again
+from vlm_agent.scripted.scene import Seen
+from vlm_agent.scripted.watch import Watcher
 
 UNPLANNED = ("unreachable", "in_collision", "no_path")  # nothing moved
 _LET_GO = ("misplaced", "dropped", "not_holding")  # the hand is empty
 _SHIFTS_M = ((0.015, 0.0), (-0.015, 0.0), (0.0, 0.015), (0.0, -0.015))
-_STILL_M = 0.03
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Actor:
     def __init__(self, run: Run) -> None:
         """Act in a run."""
         self.run = run
+        self.watcher = Watcher(run)
         self._failed: list[Mapping[str, Any]] = []  # grasp candidates that did not work out
         self._last: Mapping[str, Any] = {}
 
@@ -92,7 +93,8 @@ class Actor:
         self._failed = []
         for attempt in range(run.config.max_moves):
             if attempt:
-                what, goal = yield from self._seen_again(what, goal, why)
+                what, goal = yield from self.watcher.found(what, goal, why)
+            self.watcher.follow(what)
             if run.held is None:
                 prepared = yield from self.prepare(what, goal)
                 what = yield from self.pick(what, prepared.grasps)
@@ -104,25 +106,11 @@ class Actor:
             if not placed.is_there:
                 why = placed.why
                 continue
-            standing = yield from self._verify(what, goal, placed.spot)
+            standing = yield from self.watcher.verify(what, goal, placed.spot)
             if standing.holds:
                 return standing
             why = standing.why
         raise Verdict("failed", f"I tried {run.config.max_moves} times; {why}.")
-
-    def _seen_again(self, what: Seen, goal: Goal, why: str) -> Steps[tuple[Seen, Goal]]:
-        """Return the object and its goal as they are seen after a failed attempt."""
-        scene = self.run.scene
-        again = find_again(what, scene.objects, what.center_m[:2])
-        now = goal.seen_again(scene, (again,) if again else ())
-        if again is None or now is None:
-            scene = yield from self.run.look(f"That did not work: {why}. Where is everything now?")
-            again = find_again(what, scene.objects)
-            now = goal.seen_again(scene, (again,) if again else ())
-        if again is None or now is None:
-            lost = what.name if again is None else " and ".join(a.name for a in goal.anchors)
-            raise Verdict("failed", f"I lost {lost}: I see {scene.listing()}.", scene.evidence)
-        return again, now
 
     def _spot(self, what: Seen, goal: Goal) -> Steps[Point]:
         """Return a spot while the object is held.
@@ -208,23 +196,16 @@ class Actor:
 
     def _look_closer(self, what: Seen, why: Result) -> Steps[Result | None]:
         """Look with the wrist camera and find grasps there; None if that gives nothing."""
-        run = self.run
-        if not run.offers("look_at"):
+        if not self.run.offers("look_at"):
             return None
-        reason = why.reason or why.error or "no grasp"
-        moved = yield from run.skill(
-            f"No way to hold {what.name} from here ({reason}); look closer.",
-            "look_at",
-            target_m=list(what.center_m),
-            distance_m=run.config.look_distance_m,
-        )
-        if not moved.ok:
-            return None
-        scene = yield from run.look("What does the wrist camera see?", run.config.wrist_camera, keep=False)
-        again = find_again(what, scene.objects, what.center_m[:2])
+        text = f"No way to hold {what.name} from here ({why.reason or why.error or 'no grasp'}); look closer."
+        scene = yield from self.watcher.look_closely(text, what.center_m)
+        again = self.watcher.find(what, scene, what.center_m[:2]) if scene else None
         if again is None:
             return None
-        (grasps,) = yield from run.call(f"How can I hold {what.name}?", Call("grasp", {"mask": again.mask}))
+        (grasps,) = yield from self.run.call(
+            f"How can I hold {what.name}?", Call("grasp", {"mask": again.mask})
+        )
         return grasps if grasps.ok else None
 
     def _find_after(self, what: Seen, failure: Result) -> Steps[Seen]:
@@ -237,7 +218,7 @@ class Actor:
         if run.offers("home") and failure.reason != "stale":
             yield from run.skill(f"The pick failed ({failure.reason}); out of the way to look again.", "home")
         scene = yield from run.look("Where is it now?")
-        again = find_again(what, scene.objects, what.center_m[:2])
+        again = self.watcher.find(what, scene, what.center_m[:2])
         if again is None:
             raise Verdict("failed", f"I lost {what.name}: I see {scene.listing()}.", scene.evidence)
         return again
@@ -298,61 +279,6 @@ class Actor:
         """Put down what is held on a free spot of the table."""
         yield from self._put_aside()
         self.run.held = None
-
-    # ---- looking whether it worked --------------------------------------------------------------
-
-    def _verify(self, what: Seen, goal: Goal, spot: Point) -> Steps[Standing]:
-        """Look whether the object is where it should be, with the wrist camera if need be."""
-        run = self.run
-        scene = yield from run.look("Is it there?")
-        again = find_again(what, scene.objects, spot[:2])
-        now = goal.seen_again(scene, (again,) if again else ())
-        standing = Standing(False, (), f"I don't see {what.name} {goal.words()}")
-        if again is not None and now is not None:
-            standing = yield from satisfied(run, again, now, scene)
-        if (
-            standing.holds
-            or (again is not None and again.distance_m(spot) > 0.10)
-            or not run.offers("look_at")
-        ):
-            return standing
-        closer = yield from self._verify_closely(what, goal, spot)
-        return closer if closer is not None else standing
-
-    def _verify_closely(self, what: Seen, goal: Goal, spot: Point) -> Steps[Standing | None]:
-        run = self.run
-        moved = yield from run.skill(
-            "Not sure from here; look closer.",
-            "look_at",
-            target_m=[round(v, 4) for v in spot],
-            distance_m=run.config.look_distance_m,
-        )
-        if not moved.ok:
-            return None
-        scene = yield from run.look("What does the wrist camera see?", run.config.wrist_camera, keep=False)
-        again = find_again(what, scene.objects, spot[:2])
-        now = goal.seen_again(scene, (again,) if again else ()) or goal.seen_again(run.scene)
-        if again is None or now is None:
-            return None
-        return (yield from satisfied(run, again, now, scene))
-
-    def verify_held(self, what: Seen) -> Steps[Standing]:
-        """Look whether a picked object has left the table."""
-        others = [o for o in self.run.scene.objects if o != what]
-        scene = yield from self.run.look("Has it left the table?")
-        if not _mostly_seen(others, scene):
-            scene = yield from self.run.look("Most of the rest is gone too; look again.")
-        if not _mostly_seen(others, scene):
-            raise Verdict("failed", f"I can't see whether I hold {what.name}: I see {scene.listing()}.")
-        again = find_again(what, scene.objects, what.center_m[:2])
-        still = again is not None and again.distance_m(what.center_m) < _STILL_M
-        return Standing(not still, scene.evidence, f"{what.name} is still where it was" if still else "")
-
-
-def _mostly_seen(others: Sequence[Seen], scene: Scene) -> bool:
-    """Whether at least half of what stood around before is seen still."""
-    found = [o for o in others if find_again(o, scene.objects, o.center_m[:2]) is not None]
-    return 2 * len(found) >= len(others)
 
 
 def _promise(candidate: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> float:

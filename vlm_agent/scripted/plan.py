@@ -12,7 +12,7 @@ from vlm_agent.scripted.program import Call, Program, Steps, Turn
 from vlm_agent.scripted.questions import Answerer
 from vlm_agent.scripted.run import Absent, PlanConfig, Run, Verdict
 from vlm_agent.scripted.scene import find_again
-from vlm_agent.scripted.show import show
+from vlm_agent.scripted.show import say
 from vlm_agent.scripted.steps import CAN_DO, Doer, Reached
 from vlm_agent.scripted.syntax import IT, Move, PickUp, Reading, Release, Step, Task
 
@@ -78,8 +78,8 @@ def _carry_out(run: Run, instruction: str) -> Steps[None]:
 
 def _introduction(parsed: Parsed, readings: Sequence[Reading]) -> str:
     notes = f" ({'; '.join(parsed.notes)})" if parsed.notes else ""
-    more = f" (or: {show(readings[1])})" if len(readings) > 1 else ""
-    return f"I read this as: {show(readings[0])}{more}{notes}. First, look."
+    more = f" (or: {say(readings[1])})" if len(readings) > 1 else ""
+    return f"I read this as: {say(readings[0])}{more}{notes}. First, look."
 
 
 def _refuse_at_once(reading: Reading) -> None:

@@ -34,6 +34,27 @@ def show(node: Any) -> str:
     return _question(node) if isinstance(node, _QUESTIONS) else _constraint(node)
 
 
+def say(node: Any) -> str:
+    """Return a reading in the user's own words where it is a move or a pick; else as `show` does."""
+    if isinstance(node, ast.Task):
+        return ", then ".join(say(step) for step in node.steps)
+    if isinstance(node, ast.Move):
+        target = node.target
+        anchors = f" {_said(target.anchors)}" if target.anchors else ""
+        distance = f" by {target.distance_m:g} m" if target.distance_m else ""
+        frame = ", as the robot sees it" if target.frame == "robot" else ""
+        relation = target.relation.replace("_", " ")
+        relation = relation if anchors else relation.removesuffix(" of")
+        return f"bring {_said(node.objects)} {relation}{anchors}{distance}{frame}"
+    if isinstance(node, ast.PickUp):
+        return f"pick up {_said((node.object,))}"
+    return show(node)
+
+
+def _said(items: tuple[ast.Description, ...]) -> str:
+    return " and ".join(item.text or show(item) for item in items)
+
+
 def _all(items: tuple[ast.Description, ...]) -> str:
     return " & ".join(show(item) for item in items)
 

@@ -287,9 +287,10 @@ class Doer:
         self.run.start += (what,)
         standing = Standing(False)
         for _ in range(self.run.config.max_moves):
+            self.actor.watcher.follow(what)
             prepared = yield from self.actor.prepare(what, None)
             what = yield from self.actor.pick(what, prepared.grasps)
-            standing = yield from self.actor.verify_held(what)
+            standing = yield from self.actor.watcher.verify_held(what)
             if standing.holds:
                 break
             yield from self.actor.put_down(what)
