@@ -49,8 +49,8 @@ def failure(reason: Reason, message: str, **evidence: Any) -> ToolError:
 
 
 @contextmanager
-def planning(what: str) -> Iterator[None]:
-    """Turn a `MotionError` raised inside into a negative answer that says what was being planned."""
+def planning(what: str, advice: str = "") -> Iterator[None]:
+    """Turn a `MotionError` raised inside into a negative answer: what was planned, why not, what to do."""
     try:
         yield
     except MotionError as error:
@@ -59,7 +59,7 @@ def planning(what: str) -> Iterator[None]:
             reason = "unreachable"
         elif error.reason == "in_collision":
             reason = "in_collision"
-        raise failure(reason, f"{what}: {error}") from error
+        raise failure(reason, f"{what}: {error}" + (f"; {advice}" if advice else "")) from error
 
 
 def outcome_failure(result: MotionResult, what: str) -> ToolError:

@@ -172,7 +172,7 @@ def plan_pick(
             if all(isinstance(s, MotionError) and s.reason == "unreachable" for _, s in tries):
                 break
     assert first_error is not None
-    with planning("pick"):
+    with planning("pick", "try another candidate"):
         raise first_error
 
 

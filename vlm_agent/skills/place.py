@@ -151,7 +151,7 @@ def plan_place(ctx: SkillContext, held: HeldObject, wanted: FloatArray, points: 
                 if error.reason == "no_path":
                     break
     assert first_error is not None
-    with planning(f"place of the {held.label}"):
+    with planning(f"place of the {held.label}", "try another position"):
         raise first_error
 
 
@@ -176,14 +176,12 @@ def _plan_to(
 ) -> PlacePlan:
     cfg = ctx.config
     above = raised(T_world_ee, _descent_m(ctx, held, wanted, points))
-    loaded = _shortened(held) if with_object else None
-    near = obstacles(ctx, around, cfg.near_margin_m, held=loaded)
-    start = ctx.kinematics.inverse(
-        above,
-        ctx.kinematics.home,
-        obstacles=obstacles(ctx, points, cfg.near_margin_m, held=held),
-        gripper_width_m=held.width_m,
+    near = obstacles(ctx, around, cfg.near_margin_m, held=_shortened(held) if with_object else None)
+    far = obstacles(ctx, points, cfg.near_margin_m, held=held)
+    down = ctx.kinematics.inverse(
+        T_world_ee, ctx.kinematics.home, obstacles=near, gripper_width_m=held.width_m
     )
+    start = ctx.kinematics.inverse(above, down, obstacles=far, gripper_width_m=held.width_m)
     descent = plan_approach(ctx, start, T_world_ee, near, held.width_m)
     transit = plan_transit(ctx, ctx.arm_pos(), start, points, held=held, width_m=held.width_m)
     width_m = _release_width(ctx, descent[-1].joint_pos[-1], around, held)
