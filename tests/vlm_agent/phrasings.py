@@ -1,6 +1,10 @@
 """Phrasings and what they mean, in the notation of `vlm_agent.scripted.show`: the table of the grammar."""
 
 PHRASINGS: tuple[tuple[str, str], ...] = (
+    ("the bowl should contain the red block", "move the(red box) inside the(bowl)"),
+    ("I want the bowl to contain the red block", "move the(red box) inside the(bowl)"),
+    ("move the ball before the mug", "move the(sphere) in_front_of the(mug)"),
+    ("set the ball down on the left side of the mug", "move the(sphere) left_of the(mug)"),
     ("Put the red block in the bowl.", "move the(red box) inside the(bowl)"),
     ("Please put the red block in the bowl", "move the(red box) inside the(bowl)"),
     ("Could you please place the crimson cube inside the dish?", "move the(red box) inside the(bowl)"),
