@@ -44,9 +44,23 @@ def load_tool(name: str) -> Tool[Any]:
     Raises:
         ValueError: Unknown name; suggests the nearest and lists the valid ones.
     """
-    if name not in TOOLS:
-        near = difflib.get_close_matches(name, TOOLS, n=1)
+    return load_listed(TOOLS, name, "tool")
+
+
+def load_listed(table: Mapping[str, str], name: str, what: str) -> Any:
+    """Import an entry of a table of ``"module:attribute"`` strings.
+
+    Args:
+        table: The entries by name.
+        name: Which.
+        what: What they are called in the error, singular.
+
+    Raises:
+        ValueError: Unknown name; suggests the nearest and lists the valid ones.
+    """
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
         hint = f", did you mean {near[0]!r}" if near else ""
-        raise ValueError(f"no tool {name!r}{hint}; tools: {', '.join(TOOLS)}")
-    module, attribute = TOOLS[name].split(":")
+        raise ValueError(f"no {what} {name!r}{hint}; {what}s: {', '.join(table)}")
+    module, attribute = table[name].split(":")
     return getattr(importlib.import_module(module), attribute)

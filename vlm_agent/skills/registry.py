@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from perception_tools.registry import load_listed
 from perception_tools.tool import Tool
 
 SKILLS: Mapping[str, str] = MappingProxyType(
@@ -39,9 +38,4 @@ def load_skill(name: str) -> Tool[Any]:
     Raises:
         ValueError: Unknown name; suggests the nearest and lists the valid ones.
     """
-    if name not in SKILLS:
-        near = difflib.get_close_matches(name, SKILLS, n=1)
-        hint = f", did you mean {near[0]!r}" if near else ""
-        raise ValueError(f"no skill {name!r}{hint}; skills: {', '.join(SKILLS)}")
-    module, attribute = SKILLS[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return load_listed(SKILLS, name, "skill")
