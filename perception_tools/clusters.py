@@ -31,6 +31,7 @@ class ClusterConfig:
         max_height_m: Higher points are not on the table [m].
         gap_m: Neighbouring pixels farther apart than this are not connected [m].
         min_pixels: Smaller regions are noise.
+        max_regions: Only so many are kept, the largest; bounds the time in clutter.
         band_px: Half width of the band in which colour decides about the outline [px].
         color: When a change of colour separates what touches.
     """
@@ -40,6 +41,7 @@ class ClusterConfig:
     max_height_m: float = 0.45
     gap_m: float = 0.012
     min_pixels: int = 40
+    max_regions: int = 40
     band_px: int = 4
     color: ColorSplitConfig = field(default_factory=ColorSplitConfig)
 
@@ -64,8 +66,16 @@ def find_regions(frame: LiftedFrame, config: ClusterConfig | None = None) -> Lab
         for part in split_by_color(frame.rgb[window], connected[window] == k, config.color):
             count += 1
             labels[window][part] = count
+    _keep_largest(labels, config.max_regions)
     refine_regions(frame, labels, lowest, config)
     return labels
+
+
+def _keep_largest(labels: LabelImage, num: int) -> None:
+    sizes = np.bincount(np.maximum(labels, 0).ravel())
+    sizes[0] = 0
+    small = np.argsort(-sizes)[num:]
+    labels[np.isin(labels, small[sizes[small] > 0])] = 0
 
 
 def connected_in_3d(points: FloatImage, wanted: BoolArray, gap_m: float) -> LabelImage:

@@ -30,8 +30,10 @@ class Region:
         visible: Share of its outline that is not hidden or cut off, in [0, 1].
         is_open: Whether it is open at the top and hollow.
         low_m: Height of its lowest visible points above the plane [m].
+        low_z_m: The same in world [m].
         top_z_m: Height of its highest points in world [m].
         footprint: Convex hull of its points in world x, y [m], (K, 2), float32.
+        bounds_xy: Least and greatest corner of the footprint [m], (2,) each.
     """
 
     window: Window
@@ -40,8 +42,10 @@ class Region:
     visible: float
     is_open: bool
     low_m: float
+    low_z_m: float
     top_z_m: float
     footprint: NDArray[np.float32]
+    bounds_xy: tuple[NDArray[np.float32], NDArray[np.float32]]
 
     @property
     def area_m2(self) -> float:
@@ -69,6 +73,7 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
     outline = cracks + np.array([window[1].start, window[0].start])
     sigma_m = max(0.0012, 1.5 * frame.plane.rmse_m)
     evidence = Evidence(points, outline, frame.intrinsics, frame.T_world_camera, sigma_m)
+    footprint = np.asarray(cv2.convexHull(points[:, :2].astype(np.float32))[:, 0], dtype=np.float32)
     return Region(
         window=window,
         mask=mask,
@@ -76,8 +81,10 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
         visible=visible,
         is_open=_is_open(frame, window, mask & valid, points),
         low_m=float(np.quantile(frame.plane.height_m(points), 0.05)),
+        low_z_m=float(np.quantile(points[:, 2], 0.05)),
         top_z_m=top_z_of(points),
-        footprint=np.asarray(cv2.convexHull(points[:, :2].astype(np.float32))[:, 0], dtype=np.float32),
+        footprint=footprint,
+        bounds_xy=(footprint.min(axis=0), footprint.max(axis=0)),
     )
 
 
@@ -118,7 +125,7 @@ def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Suppor
     middle = me.evidence.points[:, :2].mean(axis=0, keepdims=True)
     found: list[tuple[float, Support]] = []
     for j, other in regions.items():
-        if j == k or len(other.footprint) < 3:
+        if j == k or len(other.footprint) < 3 or not _near(me, other, touch_m):
             continue
         is_over = bool(in_convex(middle, other.footprint)[0]) and overlap(me, other) > 0.7
         if other.is_open and is_over and other.area_m2 > 1.15 * me.area_m2:
@@ -128,15 +135,21 @@ def _support_of(k: int, regions: Mapping[int, Region], touch_m: float) -> Suppor
     return max(found, key=lambda f: f[0], default=(0.0, None))[1]
 
 
+def _near(a: Region, b: Region, reach_m: float) -> bool:
+    """Return whether the bounds of two footprints come within `reach_m` of each other."""
+    (a_low, a_high), (b_low, b_high) = a.bounds_xy, b.bounds_xy
+    gap = np.maximum(a_low - b_high, b_low - a_high)
+    return bool((gap < reach_m).all())
+
+
 def _rests_on(upper: Region, lower: Region, touch_m: float) -> bool:
     """Return whether heights and places are those of a thing on another one.
 
     What it covers of the lower one is not seen, maybe all but its front; a taller thing behind a
     lower one shows the same heights but begins only where the lower one ends.
     """
-    low_z = float(np.quantile(upper.evidence.points[:, 2], 0.05))
-    high_m = lower.top_z_m - low_z + upper.low_m  # the lower one's top above the plane
-    step_m = low_z - lower.top_z_m
+    high_m = lower.top_z_m - upper.low_z_m + upper.low_m  # the lower one's top above the plane
+    step_m = upper.low_z_m - lower.top_z_m
     if not -touch_m / 2 < step_m < 1.5 * touch_m or upper.top_z_m < lower.top_z_m + touch_m / 2:
         return False
     if upper.low_m < max(0.008, 0.6 * high_m) or (lower.is_open and overlap(upper, lower) < 0.4):
