@@ -1,6 +1,10 @@
 """Phrasings and what they mean, in the notation of `vlm_agent.scripted.show`: the table of the grammar."""
 
 PHRASINGS: tuple[tuple[str, str], ...] = (
+    (
+        "take the ball nearest to the robot and place it in the tray, please",
+        "pickup the(sphere nearest[robot]); move it inside the(tray)",
+    ),
     ("the bowl should contain the red block", "move the(red box) inside the(bowl)"),
     ("I want the bowl to contain the red block", "move the(red box) inside the(bowl)"),
     ("move the ball before the mug", "move the(sphere) in_front_of the(mug)"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from vlm_agent.scripted import syntax as ast
@@ -29,6 +30,7 @@ _PICKING = frozenset(
         "take",
     )
 )
+_NEARNESS = frozenset(("nearest", "closest", "farthest", "furthest", "close", "closer", "near", "next"))
 
 
 class StepRules:
@@ -120,6 +122,12 @@ class StepRules:
         target = every(kids, Target)[0]
         if any(d.landmark for d in items) or (verb(kids) in _PICKING and _is_static(target)):
             return None
+        if (
+            target.relation == "to"
+            and items[-1].text.split()[-1:]
+            and items[-1].text.split()[-1] in _NEARNESS
+        ):
+            return None  # "the ball nearest to the mug" is a ball
         return ast.Move(items, target)
 
     move_shifted = move
@@ -181,7 +189,9 @@ class StepRules:
         carried = verb(kids) in ("take", "get", "fetch") and any(
             isinstance(c, Degree) and c.anchor for c in items[0].constraints
         )
-        return None if carried and "to" in items[0].text.split() else ast.PickUp(items[0])
+        words = items[0].text.split()
+        is_carried_to = any(b == "to" and a not in _NEARNESS for a, b in pairwise(words))
+        return None if carried and is_carried_to else ast.PickUp(items[0])
 
     def pick_from(self, kids: Kids) -> ast.Step | None:
         picked, source = self.pick(kids), every(kids, Description)[0]
