@@ -4,10 +4,14 @@ python -m pytest tests/bench/test_overheads.py --benchmark-only
 """
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import habilis
 from tests.vlm_agent.toys import TOOLS, Replies, call, make_context, says
 from vlm_agent.agent import Agent, AgentConfig
 from vlm_agent.budget import Budget
@@ -77,3 +81,14 @@ def test_conversation_of_eight_pictures_as_json(benchmark):
     ]
     data = benchmark.pedantic(messages_to_json, (messages,), rounds=5)
     assert len(data) == 9 and len(data[-1]["content"]) == 24
+
+
+def test_help_as_a_process(benchmark):
+    """`habilis --help` as a user waits for it, interpreter start included. Aim: < 0.5 s."""
+    command = [sys.executable, str(Path(habilis.__file__)), "--help"]
+    done = benchmark.pedantic(
+        lambda: subprocess.run(command, capture_output=True, text=True, check=True),
+        rounds=10,
+        warmup_rounds=1,
+    )
+    assert "habilis run" in done.stdout
