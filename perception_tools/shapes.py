@@ -148,7 +148,7 @@ def _starts(
     round_ = np.array([cx, cy, radius, radius, height])
     ball = np.array([cx, cy, max(height / 2, 0.004)])
     starts = {"box": Solid("box", box, base_z), "cylinder": Solid("frustum", round_, base_z)}
-    if 0.55 < height / max(a, b, 1e-3) < 1.8:
+    if 0.5 < height / max(a, b, 1e-3) < 2.5:
         starts["sphere"] = Solid("ball", ball, base_z)
     if 0.6 < height / max(min(a, b), 1e-3) < 1.6 and max(a, b) > 1.2 * height:
         yaw = np.deg2rad(angle + (0 if a >= b else 90))

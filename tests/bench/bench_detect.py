@@ -14,7 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -29,7 +29,7 @@ from perception_tools.geometry import look_at
 from perception_tools.overlay import draw_masks
 from perception_tools.solids import YAW_ARM_M, Solid
 from perception_tools.tabletop_vision import SeenObject, see_tabletop
-from sim.camera import SimCamera
+from sim.camera import DepthNoiseConfig, SimCamera, SimCameraConfig
 from sim.objects import COLORS, SHAPES, ObjectSpec, sample_object
 from sim.rendering import TruthRenderer
 from sim.robots.fr3 import FR3
@@ -122,15 +122,17 @@ def _in_contact(
 # ---- measuring ----------------------------------------------------------------------------------
 
 
-def look(seed: int, kind: str) -> Iterator[tuple[RgbdFrame, np.ndarray, list[Truth]]]:
+def look(
+    seed: int, kind: str, noise_scale: float = 1.0
+) -> Iterator[tuple[RgbdFrame, np.ndarray, list[Truth]]]:
     """Yield the frames of a scene with the robot's pixels and the truth."""
     scene = sample_scene(seed, kind)
     scene.settle()
     renderer = TruthRenderer(scene.model, scene.data, scene.lock)
     try:
-        frame = SimCamera("scene", renderer, seed=seed).capture()
         if kind == "wrist":
-            frame = _from_above(scene, renderer, seed)
+            _view_from_above(scene, seed)
+        frame = SimCamera("scene", renderer, noisy(noise_scale), seed=seed).capture()
         ids = renderer.segmentation("scene")
         object_ids = {scene.model.body(o.name).id: o.name for o in scene.objects}
         robot = np.isin(ids, [k for k in range(scene.model.nbody) if k != 0 and k not in object_ids])
@@ -141,7 +143,20 @@ def look(seed: int, kind: str) -> Iterator[tuple[RgbdFrame, np.ndarray, list[Tru
         renderer.close()
 
 
-def _from_above(scene: TabletopScene, renderer: TruthRenderer, seed: int) -> RgbdFrame:
+def noisy(scale: float) -> SimCameraConfig:
+    """Return a camera whose noise is that of the simulator's camera, scaled."""
+    usual = DepthNoiseConfig()
+    noise = replace(
+        usual,
+        sigma_floor_m=scale * usual.sigma_floor_m,
+        sigma_per_m=scale * usual.sigma_per_m,
+        lateral_px=scale * usual.lateral_px,
+        rgb_sigma=scale * usual.rgb_sigma,
+    )
+    return SimCameraConfig(noise=noise)
+
+
+def _view_from_above(scene: TabletopScene, seed: int) -> None:
     """Move the scene camera to where a wrist camera would look from."""
     rng = np.random.default_rng(seed)
     target = np.array([rng.uniform(0.42, 0.6), rng.uniform(-0.15, 0.15), 0.0])
@@ -155,7 +170,6 @@ def _from_above(scene: TabletopScene, renderer: TruthRenderer, seed: int) -> Rgb
     scene.model.cam_fovy[camera] = 60
     scene.data.joint("fr3_joint1").qpos = 2.6  # the arm out of the way
     mujoco.mj_forward(scene.model, scene.data)
-    return SimCamera("scene", renderer, seed=seed).capture()
 
 
 def _truth(scene: TabletopScene, frame: RgbdFrame, mask: np.ndarray, name: str) -> Truth:
@@ -265,6 +279,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--set", choices=("apart", "contact", "alike", "wrist"), default="apart", dest="kind")
+    parser.add_argument("--noise", type=float, default=1.0, help="scale of the camera's noise")
     parser.add_argument("--pictures", type=Path, help="folder for overlay pictures of scenes with faults")
     parser.add_argument("--all-pictures", action="store_true")
     args = parser.parse_args(argv)
@@ -272,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     seconds: list[float] = []
     extra = 0
     for seed in range(args.first_seed, args.first_seed + args.scenes):
-        for frame, robot, truths in look(seed, args.kind):
+        for frame, robot, truths in look(seed, args.kind, args.noise):
             start = time.process_time()
             assert frame.depth_m is not None
             view = see_tabletop(frame.rgb, frame.depth_m, frame.intrinsics, frame.T_world_camera, robot=robot)
