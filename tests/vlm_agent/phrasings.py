@@ -642,4 +642,10 @@ PHRASINGS: tuple[tuple[str, str], ...] = (
     ("as seen from your side put the block right of the mug", "move the(box) right_of/robot the(mug)"),
     ("viewed from the camera, put the block right of the mug", "move the(box) right_of the(mug)"),
     ("put either block in the bowl", "move a(box) inside the(bowl)"),
+    ("put the block in the bowl and take it out again", "move the(box) inside the(bowl); move it anywhere"),
+    ("take out the ball", "move the(sphere) anywhere"),
+    ("how many objects are not blocks", "count all(not-box)"),
+    ("how many of the objects are blocks", "count all(box)"),
+    ("which objects are not balls", "which all(not-sphere)"),
+    ("pick up the block left of the robot", "pickup the(box [left_of robot])"),
 )

@@ -209,6 +209,12 @@ class StepRules:
             return None
         return ast.Move(tuple(_from(d, source) for d in items), Target("anywhere"))
 
+    def take_it_out(self, kids: Kids) -> ast.Move | None:
+        items = every(kids, Group)[0].items
+        if any(d.landmark for d in items) or verb(kids) in ("remove", "extract", "unstack"):
+            return None  # "remove the block" does not say from where
+        return ast.Move(items, Target("anywhere"))
+
     def release(self, kids: Kids) -> ast.Release | None:
         group = next(iter(every(kids, Group)), Group((ast.IT,)))
         items = group.items

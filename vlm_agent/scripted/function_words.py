@@ -109,6 +109,7 @@ OTHER: other remaining others rest else
 HELD: you-are-holding that-you-are-holding in-your-hand in-the-gripper in-your-gripper you-hold being-held
     held in-hand that-you-hold you-have-in-your-hand you-picked-up
 UP: up
+OUT: out
 DOWN: down
 AWAY: away farther-away further-away
 THEN: then next after-that afterwards afterward and-then finally lastly subsequently thereafter

@@ -55,15 +55,18 @@ class Goal:
             "in_front_of": "in front of", "next_to": "next to", "between": "between",
             "away_from": "away from",
         }.get(self.relation)  # fmt: skip
+        distance = f"{100 * self.distance_m:.0f} cm " if self.distance_m is not None else ""
         if preposition:
-            return f"{preposition} {names}"
+            return f"{distance}{preposition} {names}"
         places = {
             "anywhere": "on the table",
             "middle": "in the middle of the table",
             "origin": "back where it was",
         }
         toward = "back" if self.side == "back" else f"to the {self.side}"
-        return places.get(self.relation, f"{toward}{' side of the table' if self.relation == 'side' else ''}")
+        if self.relation == "side":
+            return f"on the {self.side} side of the table"
+        return places.get(self.relation, f"{distance}{toward}")
 
     def seen_again(self, scene: Scene, taken: Sequence[Seen] = ()) -> Goal | None:
         """Return the goal with its anchors as they are seen now; None if one is not seen."""
@@ -184,7 +187,7 @@ def own_spot(run: Run, what: Seen, goal: Goal) -> Point:
     """
     others = [o for o in run.scene.objects if o.distance_m(what.center_m) > 0.02]
     for x, y in _wanted(what, goal, others):
-        if _is_free(x, y, what, others, run.config.margin_m):
+        if _is_free(x, y, what, others, 0.0 if goal.relation == "origin" else run.config.margin_m):
             return x, y, 0.0
     raise Verdict("impossible", f"There is no free spot for {what.name} {goal.words()}.", run.scene.evidence)
 
