@@ -30,16 +30,10 @@ def bench(invocation: Any) -> int:
     Raises:
         ValueError: Impossible settings; says which.
     """
-    from omegaconf import OmegaConf
-
     cfg = invocation.cfg
     if cfg.episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {cfg.episodes}")
-    folder = (
-        Path(cfg.resume) if cfg.resume else Path(cfg.run_dir) / f"{datetime.now():%Y%m%d-%H%M%S}_tabletop"
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8")
+    folder = _folder(cfg)
     families = tuple(cfg.families or cfg.env.world.config.families)
     tasks = [
         {
@@ -66,6 +60,35 @@ def bench(invocation: Any) -> int:
         print(report)
         print(f"\nrows: {folder / 'rows.jsonl'}")
     return 0
+
+
+_MAY_DIFFER = ("run_dir", "resume", "workers", "episodes", "timeout_s", "save", "trace", "video", "viewer")
+
+
+def _folder(cfg: Any) -> Path:
+    """Make the folder of a new benchmark, or check that an old one may be gone on with.
+
+    Raises:
+        ValueError: There is nothing to resume, or its rows were made under other settings.
+    """
+    from omegaconf import OmegaConf
+
+    text = OmegaConf.to_yaml(cfg, resolve=True)
+    if not cfg.resume:
+        folder = Path(cfg.run_dir) / f"{datetime.now():%Y%m%d-%H%M%S}_tabletop"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(text, encoding="utf-8")
+        return folder
+    folder = Path(cfg.resume)
+    if not (folder / "config.yaml").exists():
+        raise ValueError(f"nothing to resume in {folder}; give the folder of an interrupted benchmark")
+    before: Any = OmegaConf.load(folder / "config.yaml")
+    now: Any = OmegaConf.create(text)
+    keys = [str(key) for key in {**before, **now} if key not in _MAY_DIFFER]
+    other = [key for key in keys if before.get(key) != now.get(key)]
+    if other:
+        raise ValueError(f"{folder} was run with another {', '.join(other)}; resume with its own settings")
+    return folder
 
 
 def _run(invocation: Any, tasks: Sequence[dict[str, Any]], folder: Path) -> list[Row]:
