@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from perception_tools.clusters import ClusterConfig
-from perception_tools.color_split import chromaticity, split_by_brightness
+from perception_tools.color_split import absorb_rest, chromaticity, split_by_brightness
 from perception_tools.geometry import BoolArray
 from perception_tools.lifted import LabelImage, LiftedFrame, grown
 from perception_tools.regions import Region, Support, find_supports, region_of
@@ -209,13 +209,16 @@ class _Work:
 
     def split(self, found: Explanation, k: int) -> Explanation:
         """Try a badly explained region as two things of like colour; keep what explains far better."""
-        limit = self.config.split_gain * found.shapes[k].misfit
-        new = max(found.regions) + 1
+        least = self.config.split_gain * found.shapes[k].misfit
+        new, best = max(found.regions) + 1, found
         for part in self._parts(found.regions[k]):
             trial = self._with_part(found, k, part, new)
-            if trial is not None and max(trial.shapes[i].misfit for i in (k, new)) < limit:
-                return trial
-        return found
+            if trial is None:
+                continue
+            misfit = max(trial.shapes[i].misfit for i in (k, new))
+            if misfit < least:
+                least, best = misfit, trial
+        return best
 
     def taken_out(self, found: Explanation, k: int) -> Explanation:
         """Make what sticks out of the inside of open vessel k a region of its own, if a solid explains it."""
@@ -243,9 +246,13 @@ class _Work:
         frame, color = self.frame, self.clusters.color
         parts = split_by_brightness(frame.rgb[region.window], region.mask, self.config.split_ratio, color)
         yield from parts[:-1][:2]
-        level_m = _step_level(region, frame)
-        if level_m is not None:
-            yield region.mask & (cv2.medianBlur(frame.height_m[region.window], 3) > level_m)
+        known = region.mask & frame.valid[region.window]
+        for level_m in (*_step_levels(region, frame), *_face_levels(region, frame)):
+            is_upper = frame.height_m[region.window] > level_m
+            upper = cv2.morphologyEx((known & is_upper).astype(np.uint8), cv2.MORPH_OPEN, _CROSS) > 0
+            lower = known & ~is_upper
+            if min(upper.sum(), lower.sum()) >= self.clusters.min_pixels:
+                yield absorb_rest(region.mask, [upper, lower])[0]
 
     def _content(self, region: Region, shape: ShapeEstimate) -> BoolArray | None:
         """Return the largest part of an open vessel, in its window, that stands off its inside."""
@@ -309,15 +316,34 @@ def _content_beside(found: Explanation, part: BoolArray, vessel: int) -> int | N
     return best if best is not None and counts[best] > 4 else None
 
 
-def _step_level(region: Region, frame: LiftedFrame) -> float | None:
-    """Return the height above which a region is much narrower than below [m], None if there is none."""
+def _step_levels(region: Region, frame: LiftedFrame) -> list[float]:
+    """Return the height above which a region is much narrower than below [m], if there is one."""
     points = region.evidence.points
     height = frame.plane.height_m(points)
     levels = np.arange(0.006, np.quantile(height, 0.97) - 0.008, 0.003)
     xy = points[:, :2].astype(np.float32)
     areas = np.array([cv2.contourArea(cv2.convexHull(xy[height > level])) for level in levels])
     if len(areas) < 3:
-        return None
+        return []
     share = areas[2:] / np.maximum(areas[:-2], 1e-9)
     k = int(np.argmin(share))
-    return float(levels[k + 2]) if share[k] < 0.75 else None
+    return [float(levels[k + 2])] if share[k] < 0.75 else []
+
+
+def _face_levels(region: Region, frame: LiftedFrame, bin_m: float = 0.002) -> list[float]:
+    """Return heights just above horizontal faces that lie under the top of a region [m], at most two.
+
+    There, more points have the same height than on the upright faces around.
+    """
+    height = frame.plane.height_m(region.evidence.points)
+    top_m = float(np.quantile(height, 0.97))
+    counts, edges = np.histogram(height, bins=np.arange(0, top_m + 2 * bin_m, bin_m))
+    smooth = np.convolve(counts, [0.25, 0.5, 0.25], mode="same")
+    usual = np.median(smooth[smooth > 0]) if smooth.any() else 0.0
+    inner = [
+        i
+        for i in range(1, len(smooth) - 1)
+        if smooth[i] >= max(smooth[i - 1], smooth[i + 1], 1.3 * usual) and 0.012 < edges[i] < top_m - 0.012
+    ]
+    best = sorted(inner, key=lambda i: -smooth[i])[:2]
+    return [float(edges[i] + bin_m / 2 + 0.003) for i in best]
