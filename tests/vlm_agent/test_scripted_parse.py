@@ -187,7 +187,7 @@ def outcome(text: str) -> object:
     return parsed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text(max_size=4000))
 def test_arbitrary_text_is_parsed_or_refused(text):
     outcome(text)
@@ -196,7 +196,7 @@ def test_arbitrary_text_is_parsed_or_refused(text):
 WORDS = sorted(vocabulary_words())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=24).map(" ".join))
 def test_arbitrary_known_words_are_parsed_or_refused(text):
     outcome(text)
@@ -207,7 +207,7 @@ COMMON = (
 ).split()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.sampled_from(COMMON), max_size=30).map(" ".join))
 def test_arbitrary_common_words_are_parsed_or_refused(text):
     outcome(text)

@@ -212,7 +212,7 @@ queues = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(queues)
 def test_any_failures_end_within_the_turns_and_done_is_true(failures):
     table = SymbolicTable(*scene(), **{k: list(v) for k, v in failures.items()})
@@ -225,7 +225,7 @@ def test_any_failures_end_within_the_turns_and_done_is_true(failures):
     assert len(finishes) == 1, "the evidence was refused"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(queues)
 def test_any_failures_of_a_pick_up_end_with_the_truth(failures):
     table = SymbolicTable(*scene(), **{k: list(v) for k, v in failures.items()})
@@ -248,7 +248,7 @@ INSTRUCTIONS = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(positions, min_size=5, max_size=5), st.sampled_from(INSTRUCTIONS), queues)
 def test_any_scene_and_instruction_ends(places, instruction, failures):
     makers = (block, ball, mug, bowl, block)

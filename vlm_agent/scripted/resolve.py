@@ -21,6 +21,7 @@ from vlm_agent.scripted.scene import (
 from vlm_agent.scripted.syntax import Description
 
 _FILTERS = (ast.Colored, ast.Shaped)
+_CERTAIN = 0.25  # confidence below which a detection does not make a description ambiguous
 _BETWEEN_WIDTH = 0.35  # of the distance between the two
 _ON_TABLE_M = 0.02
 
@@ -52,7 +53,7 @@ class Resolver:
         if into and len(found) > 1 and any(o.is_container for o in found):
             found = [o for o in found if o.is_container]
         if len(found) > 1 and not what.wants_many and what.determiner != "a":
-            found = self._like_before(what, found)
+            found = self._like_before(what, [o for o in found if o.confidence >= _CERTAIN] or found)
         chosen = self._choose(what, found)
         self.run.mention(chosen)
         return chosen

@@ -155,7 +155,7 @@ class Run:
         if not found.ok and found.reason != "not_found":
             raise Verdict("failed", f"I can't tell what is there: {found.message}")
         evidence = (shot.call_id, found.call_id) if found.ok else (shot.call_id,)
-        scene = Scene(image, read_objects(found.value), evidence, self.scene.serial + 1, camera)
+        scene = Scene(image, read_objects(found.value), evidence)
         if keep:
             self.scene = scene
         return scene

@@ -13,6 +13,7 @@ _AXES = {
     "robot": {"left": (0.0, 1.0), "right": (0.0, -1.0), "front": (1.0, 0.0), "back": (-1.0, 0.0)},
 }
 VIEWER_XY = (1.35, 0.0)
+GHOST = 0.1  # confidence below which a detection is nothing
 SIDES = ("left", "right", "front", "back")
 SIDE_OF = {"left_of": "left", "right_of": "right", "in_front_of": "front", "behind": "back"}
 MIDDLE_XY = (0.5, 0.0)
@@ -34,7 +35,6 @@ class Seen:
         box: Name of its box.
         is_container: Whether things can be put into it.
         confidence: That it is one real object.
-        rgb: Its colour, 0..255, None if not told.
     """
 
     label: str
@@ -48,7 +48,6 @@ class Seen:
     box: str
     is_container: bool
     confidence: float
-    rgb: tuple[float, float, float] | None = None
 
     @property
     def bottom_z_m(self) -> float:
@@ -94,14 +93,11 @@ class Scene:
         image: Image it was seen in.
         objects: What was seen.
         evidence: Ids of the calls that saw it.
-        serial: Number of the look.
     """
 
     image: str = ""
     objects: tuple[Seen, ...] = ()
     evidence: tuple[str, ...] = ()
-    serial: int = 0
-    camera: str = field(default="scene")
 
     def listing(self) -> str:
         """Return "a red box (left), a blue ball (right)"."""
@@ -122,9 +118,9 @@ def place_of(seen: Seen) -> str:
 
 
 def read_objects(value: Mapping[str, Any]) -> tuple[Seen, ...]:
-    """Read the objects of a `detect` value; entries without position, size, mask or box are left out."""
+    """Read the objects of a `detect` value, without ghosts and what lacks position, size, mask or box."""
     found = [_read(entry) for entry in value.get("objects") or () if isinstance(entry, Mapping)]
-    return tuple(o for o in found if o is not None)
+    return tuple(o for o in found if o is not None and o.confidence >= GHOST)
 
 
 def _read(entry: Mapping[str, Any]) -> Seen | None:
@@ -152,7 +148,6 @@ def _read(entry: Mapping[str, Any]) -> Seen | None:
         box=str(box),
         is_container=bool(entry.get("is_container")),
         confidence=_number(entry.get("confidence"), 1.0),
-        rgb=_triple(entry.get("color_rgb") or entry.get("rgb")),
     )
 
 
