@@ -217,3 +217,36 @@ def test_furniture_is_no_object():
 def test_settings_of_another_kind_are_refused():
     with pytest.raises(TypeError, match="clusters must be ClusterConfig"):
         VisionConfig(clusters=ColorSplitConfig())  # pyright: ignore[reportArgumentType]
+
+
+def test_one_block_on_another_of_the_same_colour():
+    view, _ = look(
+        [
+            Solid(box_sdf(0.06, 0.05, 0.035), (0.55, 0.1, 0), RED, 0.2, reach_m=0.08),
+            Solid(cylinder_sdf(0.018, 0.06), (0.55, 0.1, 0.035), RED, reach_m=0.12),
+        ]
+    )
+    assert {o.label for o in view.objects} == {"red box", "red cylinder"}
+    assert_box(of(view, "red box"), [0.06, 0.05, 0.035], [0.55, 0.1, 0.0175], atol=0.008)
+    assert_box(of(view, "red cylinder"), [0.036, 0.036, 0.06], [0.55, 0.1, 0.065], atol=0.008)
+
+
+def test_two_blocks_side_by_side_are_not_joined():
+    view, _ = look(
+        [
+            Solid(box_sdf(0.04, 0.04, 0.04), (0.55, 0.05, 0), RED, reach_m=0.07),
+            Solid(box_sdf(0.04, 0.04, 0.04), (0.55, -0.01, 0), RED, reach_m=0.07),
+        ]
+    )
+    assert [o.label for o in view.objects] == ["red box", "red box"]
+
+
+def test_clutter_is_bounded():
+    # 80 small things: only the largest 40 are described
+    solids = [
+        Solid(box_sdf(0.025, 0.025, 0.02), (0.25 + 0.07 * i, -0.32 + 0.07 * j, 0), RED, reach_m=0.03)
+        for i in range(8)
+        for j in range(10)
+    ]
+    view, _ = look(solids, noise_m=0.001)
+    assert len(view.objects) == 40
