@@ -57,7 +57,7 @@ class Viewer:
         self._start = (0.0, time.monotonic())
         self._server = viser.ViserServer(host=self.config.host, port=self.config.port, verbose=False)
         self._server.scene.set_up_direction("+z")
-        self._server.gui.configure_theme(control_layout="collapsible", show_logo=False, dark_mode=True)
+        self._server.gui.configure_theme(show_logo=False, dark_mode=True)
         self._frames = [self._add_body(body) for body in range(model.nbody)]
         self._text = self._server.gui.add_markdown("")
         self._lines = {"title": "", "note": "", "status": ""}
