@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from perception_tools.results import ToolCall
+from tests.contracts.chat_model_suite import ChatModelSuite
 from tests.vlm_agent.symbolic_table import SymbolicTable, ball, block, bowl, drive, mug
 from vlm_agent.model import ChatModel, Message, ModelError, TextContent
 from vlm_agent.scripted.model import ScriptedConfig, ScriptedModel
@@ -39,6 +40,14 @@ def prefixes(ended):
     for k, message in enumerate(ended.messages):
         if message.role == "assistant":
             yield ended.messages[:k], next(replies)
+
+
+class TestScripted(ChatModelSuite):
+    """The contract, in process."""
+
+    @pytest.fixture
+    def model(self):
+        return ScriptedModel()
 
 
 def test_it_is_a_chat_model():
