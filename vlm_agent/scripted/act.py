@@ -15,6 +15,7 @@ from vlm_agent.scripted.watch import Watcher
 
 UNPLANNED = ("unreachable", "in_collision", "no_path")  # nothing moved
 _LET_GO = ("misplaced", "dropped", "not_holding")  # the hand is empty
+_NARROW_PER_M = 4.0  # score that a metre of opening costs between walls
 _SHIFTS_M = ((0.015, 0.0), (-0.015, 0.0), (0.0, 0.015), (0.0, -0.015))
 
 
@@ -44,6 +45,7 @@ class Actor:
         self.watcher = Watcher(run)
         self._failed: list[Mapping[str, Any]] = []  # grasp candidates that did not work out
         self._last: Mapping[str, Any] = {}
+        self._is_narrow = False  # it goes into a container: the fingers must open in there
 
     # ---- before anything moves ------------------------------------------------------------------
 
@@ -91,6 +93,7 @@ class Actor:
         run = self.run
         why = ""
         self._failed = []
+        self._is_narrow = goal.relation == "inside"
         for attempt in range(run.config.max_moves):
             if attempt:
                 what, goal = yield from self.watcher.found(what, goal, why)
@@ -171,7 +174,7 @@ class Actor:
         result: Result | None = None
         for _ in range(min(self.run.config.max_candidates, len(candidates))):
             left = [c for c in candidates if c not in blocked]
-            candidate = max(left, key=lambda c: _promise(c, [*blocked, *self._failed]))
+            candidate = max(left, key=lambda c: self._promise(c, blocked))
             self._last = candidate
             index = int(candidate.get("index", candidates.index(candidate)))
             text = (
@@ -193,6 +196,16 @@ class Actor:
         if result is None:
             return Result("", False, error="negative", reason="no_path", message="no grasp candidates")
         return result
+
+    def _promise(self, candidate: Mapping[str, Any], blocked: Sequence[Mapping[str, Any]]) -> float:
+        """Return the score of a candidate, less the more it is like one that failed.
+
+        Where the fingers must open between walls, narrow grips score better.
+        """
+        score = candidate.get("score")
+        failed = max((_likeness(candidate, f) for f in (*blocked, *self._failed)), default=0.0)
+        narrowness = _NARROW_PER_M * float(candidate.get("width_m") or 0.0) if self._is_narrow else 0.0
+        return (score if isinstance(score, float) else 0.5) - failed - narrowness
 
     def _look_closer(self, what: Seen, why: Result) -> Steps[Result | None]:
         """Look with the wrist camera and find grasps there; None if that gives nothing."""
@@ -279,14 +292,6 @@ class Actor:
         """Put down what is held on a free spot of the table."""
         yield from self._put_aside()
         self.run.held = None
-
-
-def _promise(candidate: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> float:
-    """Return the score of a candidate, less the more it is like one that failed."""
-    score = candidate.get("score")
-    return (score if isinstance(score, float) else 0.5) - max(
-        (_likeness(candidate, f) for f in failed), default=0.0
-    )
 
 
 def _likeness(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
