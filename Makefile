@@ -4,27 +4,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := habilis.py sim policies vlm_agent perception_tools hardware
-export MUJOCO_GL ?= egl
 
 .PHONY: help install install-dev system demo check test test-slow bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(BIN)/python:
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Habilis needs Python 3.11 or newer: make PYTHON=python3.11 ...'; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip --version >/dev/null || { rm -rf $(VENV); exit 1; }
+	@touch $@
 
-$(VENV)/.base: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) install --quiet --progress-bar on -c constraints.txt -e .
+$(VENV)/.base: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) install --quiet --progress-bar on -c constraints.txt -e '.[dev]'
+	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@
 
 system:  ## system libraries for rendering and point clouds, when they are missing
-	@sh .ci/system_packages
+	@sh .ci/system_packages $(PYTHON)
 
 install: system $(VENV)/.base  ## the virtual environment with what `habilis run` needs
 

@@ -146,8 +146,15 @@ def _dispatch(argv: list[str]) -> int:
 
         print(OmegaConf.to_yaml(cfg, resolve=True), end="")
         return DONE
+    _check_json_target(options.get("--json"))
     function = resolve(command.target)
     return int(function(Invocation(tuple(words), cfg, options.get("--json"), build, instantiate)))
+
+
+def _check_json_target(to: str | None) -> None:
+    """Say at once, not at the end, that figures can't be written."""
+    if to not in (None, "-") and (not Path(to).parent.is_dir() or Path(to).is_dir()):
+        raise UsageError(f"--json {to}: not a file in a folder that exists")
 
 
 _OVERRIDE = re.compile(r"^[+~]{0,2}[A-Za-z_][\w./@-]*=")
@@ -195,6 +202,9 @@ def _did_you_mean(word: str, known: Sequence[str] | Any) -> str:
 # ---- configuration ------------------------------------------------------------------------------
 
 
+_OPEN = ("tools.settings.", "model.extra_body.")  # nodes whose keys are their own affair
+
+
 def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """Compose ``configs/<name>.yaml`` with Hydra overrides.
 
@@ -207,6 +217,12 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    for override in overrides:
+        key = override.split("=", 1)[0]
+        if key[0] in "+~" and not key.lstrip("+~").startswith(_OPEN):
+            raise UsageError(
+                f"{override!r} would change which keys there are; use key=value of a key that exists"
+            )
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         try:
@@ -328,7 +344,10 @@ def build(
             world = instantiate(cfg.env.world, robot=robot_model)
             parts.callback(world.close)
         _check_contract(world, "policies.world:World")
-        episode = world.reset(cfg.env.seed if seed is None else seed, family or cfg.env.family)
+        seed = cfg.env.seed if seed is None else seed
+        if not isinstance(seed, int):
+            raise UsageError(f"env.seed must be an integer, got {seed!r}")
+        episode = world.reset(seed, family or cfg.env.family)
         viewer = _viewer(cfg, world, episode, parts)
         trace = _trace(cfg, folder, episode, [*watchers, *([viewer] if viewer else [])], parts)
         robot, kinematics = _safe_robot(cfg, episode.robot, robot_model, trace)

@@ -94,8 +94,8 @@ def test_a_failed_assembly_releases_what_was_built(monkeypatch):
 
     close = TabletopWorld.close
     monkeypatch.setattr(TabletopWorld, "close", lambda self: (closed.append(self), close(self))[1])
-    with pytest.raises(habilis.UsageError):
-        habilis.build(habilis.compose("run", ["run_dir=null", "+skills.config.lift=1"]))
+    with pytest.raises(ValueError, match="lift_m must be positive"):
+        habilis.build(habilis.compose("run", ["run_dir=null", "skills.config.lift_m=-1.0"]))
     assert closed
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sys
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -37,19 +37,28 @@ def run(invocation: Any) -> int:
     folder = new_run_folder(invocation.cfg.run_dir, instruction)
     console = _console(invocation.json_to)
     console.print(f"[bold]“{instruction}”[/]", highlight=False)
-    cancel = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: cancel.set())
-    session = invocation.build(invocation.cfg, folder, watchers=(ConsoleWatcher(console),))
+    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        if session.viewer is not None:
-            console.print(f"live view: {session.viewer.url}")
-        result = session.run(instruction, cancel)
-        _linger(session, console)
+        with _built(invocation, folder, console) as session:
+            if session.viewer is not None:
+                console.print(f"live view: {session.viewer.url}")
+            result = session.run(instruction)
+            _linger(session, console)
     finally:
-        session.close()
+        signal.signal(signal.SIGTERM, previous)
     files = _files(folder)
     _report(invocation, console, result, files)
     return 0 if result.ok else 1
+
+
+def _built(invocation: Any, folder: Path | None, console: Any) -> Session:
+    """Assemble; when that fails nothing was run, and the folder goes again."""
+    try:
+        return invocation.build(invocation.cfg, folder, watchers=(ConsoleWatcher(console),))
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder)
+        raise
 
 
 def new_run_folder(root: str | None, name: str) -> Path | None:

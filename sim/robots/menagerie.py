@@ -113,7 +113,7 @@ def load(name: str) -> RobotModel:
 def _find(name: str) -> str:
     """Return the path of the model's XML without ever downloading."""
     try:
-        import mujoco_menagerie
+        import mujoco_menagerie  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             f"robot=menagerie/{name} needs `pip install mujoco-menagerie`; or use robot=fr3"

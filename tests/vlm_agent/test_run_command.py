@@ -153,3 +153,4 @@ def test_without_opengl_the_run_ends_in_one_line_that_says_what_to_do(tmp_path):
     )
     assert done.returncode == 1
     assert "MUJOCO_GL" in done.stderr and done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())  # nothing was run, nothing is left

@@ -46,7 +46,12 @@ class RowFile:
         rows = read_rows(path)
         self.done = {row["id"]: row for row in rows if not row.get("void")}
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(row) + "\n" for row in self.done.values()), encoding="utf-8")
+        kept = path.with_suffix(".kept")
+        with kept.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in self.done.values())
+            file.flush()
+            os.fsync(file.fileno())
+        kept.replace(path)  # whole or not at all: a kill in between loses nothing
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, row: Row) -> None:

@@ -34,7 +34,9 @@ class Proportion:
         return float(interval.low), float(interval.high)
 
     def __str__(self) -> str:
-        """``97.5 % [94.3, 98.9] (195/200)``."""
+        """``97.5 % [94.3, 98.9] (195/200)``, or ``no trials``."""
+        if not self.n:
+            return "no trials"
         low, high = self.ci95
         return f"{100 * self.rate:.1f} % [{100 * low:.1f}, {100 * high:.1f}] ({self.successes}/{self.n})"
 

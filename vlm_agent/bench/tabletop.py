@@ -33,8 +33,8 @@ def bench(invocation: Any) -> int:
     cfg = invocation.cfg
     if cfg.episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {cfg.episodes}")
+    families = _families_of(cfg)
     folder = _folder(cfg)
-    families = tuple(cfg.families or cfg.env.world.config.families)
     tasks = [
         {
             "id": f"{families[k % len(families)]}-{cfg.seed + k}",
@@ -47,6 +47,8 @@ def bench(invocation: Any) -> int:
     started = time.perf_counter()
     rows = _run(invocation, tasks, folder)
     summary = summarise(rows, seconds=time.perf_counter() - started)
+    over = sum((r.get("peak_table_force_n") or 0.0) > cfg.table_force_limit_n for r in rows)
+    summary |= {"table_force_limit_n": cfg.table_force_limit_n, "over_force": over}
     summary |= {"benchmark": "tabletop", "model": cfg.model.get("_target_", ""), "seed": cfg.seed}
     summary |= {"folder": str(folder)}
     from vlm_agent.commands import write_json
@@ -59,7 +61,23 @@ def bench(invocation: Any) -> int:
     if invocation.json_to != "-":
         print(report)
         print(f"\nrows: {folder / 'rows.jsonl'}")
+    if summary["n"] == 0:
+        raise RuntimeError(f"every episode was void: {rows[0].get('message', 'see the rows')}")
     return 0
+
+
+def _families_of(cfg: Any) -> tuple[str, ...]:
+    """Return the families to run.
+
+    Raises:
+        ValueError: One that this benchmark does not judge.
+    """
+    known = tuple(cfg.env.world.config.families)
+    families = tuple(cfg.families or known)
+    unknown = [f for f in families if f not in known]
+    if unknown:
+        raise ValueError(f"the tabletop benchmark has no family {unknown[0]!r}; families: {', '.join(known)}")
+    return families
 
 
 _MAY_DIFFER = ("run_dir", "resume", "workers", "episodes", "timeout_s", "save", "trace", "video", "viewer")
@@ -73,11 +91,15 @@ def _folder(cfg: Any) -> Path:
     """
     from omegaconf import OmegaConf
 
+    from vlm_agent.environment import environment
+
     text = OmegaConf.to_yaml(cfg, resolve=True)
     if not cfg.resume:
         folder = Path(cfg.run_dir) / f"{datetime.now():%Y%m%d-%H%M%S}_tabletop"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(text, encoding="utf-8")
+        state = json.dumps(environment(), indent=1, default=str)
+        (folder / "environment.json").write_text(state + "\n", encoding="utf-8")
         return folder
     folder = Path(cfg.resume)
     if not (folder / "config.yaml").exists():
@@ -119,7 +141,7 @@ def _run(invocation: Any, tasks: Sequence[dict[str, Any]], folder: Path) -> list
     return sorted(rows, key=lambda r: order[r["id"]])
 
 
-_WORLDS: dict[str, Any] = {}  # one world per worker process; models and renderers are dear
+_WORLDS: dict[str, Any] = {}  # by its settings; one per worker process: models and renderers are dear
 
 
 def episode_row(task: Mapping[str, Any], *, build: Any, config: Mapping[str, Any]) -> Row:
@@ -138,11 +160,12 @@ def episode_row(task: Mapping[str, Any], *, build: Any, config: Mapping[str, Any
         import shutil
 
         shutil.rmtree(folder)  # of an episode that did not come to its end
-    with build(
-        cfg, folder, seed=task["seed"], family=task["family"], world=_WORLDS.get("tabletop")
-    ) as session:
-        _WORLDS["tabletop"] = session.world
+    key = OmegaConf.to_yaml(OmegaConf.create({"env": cfg.env.world, "robot": cfg.robot.model}))
+    with build(cfg, folder, seed=task["seed"], family=task["family"], world=_WORLDS.get(key)) as session:
+        _WORLDS[key] = session.world
         result = session.run()
+        if result.outcome == "cancelled":  # Ctrl-C is no answer: the row is run again on resume
+            raise KeyboardInterrupt
         session.robot.sleep(0.5)
         judgement = session.world.judge()
         violations = dict(getattr(session.robot, "violations", {}))
@@ -252,7 +275,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f"False “done” (refusable episodes included): {false_done}",
         f"Void episodes (infrastructure): {summary['void']}",
         f"Episodes with a joint limit violation: {summary['limit_violations']}",
-        f"Largest force of the robot on the table: {summary['peak_table_force_n']} N; "
+        f"Episodes with a force of the robot on the table above {summary.get('table_force_limit_n', '–')} N: "
+        f"{summary.get('over_force', '–')}; the largest was {summary['peak_table_force_n']} N; "
         f"on anything, held loads included: {summary['peak_external_force_n']} N",
         f"Failed calls by kind: {json.dumps(summary['call_failures'])}",
         f"Per episode: wall {summary['mean_wall_s']} s, tools {summary['mean_tool_s']} s, "
