@@ -246,7 +246,10 @@ class SimRobot:
         with self.lock:
             if self._is_closed:
                 raise RuntimeError("the robot is closed")
-            self._stop_requested.clear()  # first: a stop that comes from now on stays
+            if self._stop_requested.is_set() and not self._has_halted:
+                self._halt()
+            self._stop_requested.clear()  # a stop that comes from now on stays
+            self._has_halted = False
             self._arm.hold(self.data)
 
     def reset(self, joint_pos: FloatArray | None = None, gripper_width_m: float | None = None) -> None:
@@ -268,7 +271,7 @@ class SimRobot:
                 self._gripper.place(self.data, gripper_width_m)
             mujoco.mj_forward(self.model, self.data)
             self._stop_requested.clear()
-            self._was_stopped = False
+            self._has_halted = False
             self._external, self._clamping_n, self._peak_motion_n = np.zeros(3), 0.0, 0.0
             self._recorder = SafetyRecorder(self.limits)
 
@@ -289,18 +292,21 @@ class SimRobot:
     # ---- one physics step ---------------------------------------------------------------------
 
     def _step(self) -> None:
-        if self._stop_requested.is_set() != self._was_stopped:
-            self._was_stopped = not self._was_stopped
-            if self._was_stopped:
-                self._arm.damp()
-                if self._gripper is not None:
-                    self._gripper.freeze(self.data, is_clamping=self._clamping_n > 1.0)
+        if self._stop_requested.is_set() and not self._has_halted:
+            self._halt()
         self._arm.advance(self.data)
         if self._gripper is not None:
             self._gripper.advance(self.data)
         self._stepper.step()
         self._feel()
         self._stepper.notify()
+
+    def _halt(self) -> None:
+        """Take up a stop: once for each latch."""
+        self._has_halted = True
+        self._arm.damp()
+        if self._gripper is not None:
+            self._gripper.freeze(self.data, float(self._clamping_n))
 
     def _feel(self) -> None:
         """Update force estimates and recorded facts."""

@@ -15,6 +15,7 @@ from sim.robots.model import GripperModel, RobotModel
 from sim.robots.reference import Reference
 
 _REST_RAD_S = 0.01
+_CLAMPING_N = 1.0
 
 
 def _find(model: mujoco.MjModel, kind: mujoco.mjtObj, names: Sequence[str]) -> list[int]:
@@ -164,11 +165,26 @@ class GripperServo:
         )
         return self._target
 
-    def freeze(self, data: mujoco.MjData, *, is_clamping: bool) -> None:
-        """Stop the fingers where they are; what is clamped stays clamped."""
-        if not is_clamping:
-            self._width_m, _ = self.sense(data)
-            self._target = GripperCommand(self._width_m, self._target.force_n)
+    def freeze(self, data: mujoco.MjData, clamping_n: float) -> None:
+        """Stop the fingers where they are; what is clamped stays clamped.
+
+        Fingers told to open that still press keep on pressing, as they did when they were told.
+
+        Args:
+            data: State.
+            clamping_n: Force that presses the fingers apart, low-passed [N]; up to 1 N is none.
+        """
+        width_m, _ = self.sense(data)
+        is_clamping = clamping_n > _CLAMPING_N
+        if is_clamping and self._target.width_m <= width_m:
+            return
+        if is_clamping and self._width_m < width_m:
+            self._target = GripperCommand(
+                self._gripper.width_m[0], min(clamping_n, self._gripper.max_force_n)
+            )
+            return
+        self._width_m = width_m
+        self._target = GripperCommand(width_m, self._target.force_n)
 
     def advance(self, data: mujoco.MjData) -> None:
         """Write the control of the next physics step."""

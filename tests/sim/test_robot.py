@@ -374,6 +374,45 @@ def test_stop_keeps_what_is_held():
     assert robot.data.body("object").xpos[2] > 0.15
 
 
+@pytest.mark.parametrize("opening_s", [0.002, 0.01])
+def test_stop_keeps_what_is_held_although_the_fingers_were_told_to_open(opening_s):
+    robot = build(BOX)
+    grasp(robot, 0.05)
+    robot.send(JointCommand(gripper=GripperCommand(0.08, 40.0)))
+    robot.sleep(opening_s)
+    robot.stop()
+    robot.sleep(1.0)
+    gripper = robot.state().gripper
+    assert gripper is not None and gripper.width_m == pytest.approx(0.05, abs=0.002)
+    assert gripper.force_n > 5 and robot.data.body("object").xpos[2] > 0.15
+
+
+def test_stop_freezes_fingers_that_have_let_go():
+    robot = build(BOX)
+    grasp(robot, 0.05)
+    robot.send(JointCommand(gripper=GripperCommand(0.08, 40.0)))
+    while robot.data.qpos[7:9].sum() < 0.055:
+        robot.sleep(0.002)
+    robot.stop()
+    robot.sleep(1.0)
+    gripper = robot.state().gripper
+    assert gripper is not None and gripper.width_m == pytest.approx(0.055, abs=0.003)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.01])
+def test_reset_stop_does_not_resume_the_fingers(pause_s):
+    robot = build()
+    robot.send(JointCommand(gripper=GripperCommand(0.0, 40.0)))
+    robot.sleep(0.4)
+    width_m = robot.data.qpos[7:9].sum()
+    robot.stop()
+    robot.sleep(pause_s)
+    robot.reset_stop()
+    robot.sleep(0.5)
+    gripper = robot.state().gripper
+    assert gripper is not None and gripper.width_m == pytest.approx(width_m, abs=0.003)
+
+
 def test_stop_freezes_moving_fingers():
     robot = build()
     robot.send(JointCommand(gripper=GripperCommand(0.0, 40.0)))
