@@ -145,7 +145,8 @@ class SafeRobot:
         """Follow a timed trajectory, blocking on the robot's clock; the outcome is sensed.
 
         It is checked whole before anything moves. `cancel` brakes along the path; contact and lost
-        tracking brake every joint at once and let go of the pressing force.
+        tracking brake every joint at once and let go of the pressing force. A stopped motion returns
+        once the robot is sensed to be at rest, or `settle_s` after the stop.
 
         Args:
             trajectory: Timed positions of any subset of the joints, at rest at both ends.
@@ -162,8 +163,6 @@ class SafeRobot:
             result = Motion(self._stream, trajectory, cancel, guard_n).run()
             self._tell(what="end", **vars(result))
             return result
-        except RobotStopped:
-            return MotionResult(MotionOutcome.STOPPED, "stop was called")
         except BaseException:  # Ctrl-C in motion included: never leave a robot moving
             self._robot.stop()
             raise

@@ -23,6 +23,7 @@ from policies.robot import (
     MotionResult,
     Robot,
     RobotState,
+    RobotStopped,
 )
 from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
 
@@ -162,12 +163,9 @@ class Motion:
         self._ticks_in_contact = 0
 
     def run(self) -> MotionResult:
-        """Execute, blocking on the robot's clock.
-
-        Raises:
-            RobotStopped: Stop was called meanwhile.
-        """
+        """Execute, blocking on the robot's clock."""
         if self._stream.driver.is_stopped:
+            self._wait_for_rest()
             return MotionResult(MotionOutcome.STOPPED, "a stop is latched; call reset_stop()")
         state, last = self._stream.driver.state(), self._stream.setpoint()
         violations = self._stream.filter.check_trajectory(self._trajectory, state, last)
@@ -182,7 +180,10 @@ class Motion:
         self._others = last.joint_pos
         t = self._trajectory
         self._path = CubicHermiteSpline(t.times_s, t.joint_pos, t.joint_vel)
-        return self._follow()
+        try:
+            return self._follow()
+        except RobotStopped:  # between a look at the stop and a setpoint
+            return self._halt(MotionOutcome.STOPPED, "stop was called")
 
     # ---- along the path -----------------------------------------------------------------------
 
@@ -288,6 +289,7 @@ class Motion:
     def _halt(self, outcome: MotionOutcome, message: str) -> MotionResult:
         """Brake every joint at once, and let go of the pressing force: rest where the robot is now."""
         if outcome is MotionOutcome.STOPPED:
+            self._wait_for_rest()
             return self._result(outcome, message)
         until_s = self._stream.driver.clock() + _YIELD_S
         state, last = self._stream.driver.state(), self._stream.setpoint()
@@ -297,6 +299,15 @@ class Motion:
             self._stream.step(target)
             self._stream.wait()
         return self._result(outcome, message)
+
+    def _wait_for_rest(self) -> None:
+        """Let the stopped driver come to rest, as sensed: a simulated one only moves on while we wait."""
+        driver, until_s = self._stream.driver, self._stream.driver.clock() + self._config.settle_s
+        while driver.clock() < until_s:
+            state = driver.state()
+            if self._is_at_rest(state) and not self._stream.is_stale(state):
+                return
+            driver.sleep(self._dt_s)
 
     # ---- outcome ------------------------------------------------------------------------------
 

@@ -333,8 +333,7 @@ class RobotSuite:
         result = self.execute(robot, trajectory, When(lambda: robot.clock() >= middle_s, stop, sets=False))
         assert result.outcome is MotionOutcome.STOPPED and robot.is_stopped
         assert np.abs(seen[0].joint_vel).max() > 0.1, "it was not moving when it was stopped"
-        robot.sleep(0.5)
-        assert np.abs(robot.state().joint_vel).max() < self.rest_velocity_rad_s
+        assert np.abs(robot.state().joint_vel).max() < self.rest_velocity_rad_s, "it returned in motion"
         assert np.abs(robot.state().joint_pos - seen[0].joint_pos).max() < self.stop_distance_rad
         self.assert_still(robot, robot.state())
 
@@ -374,6 +373,18 @@ class RobotSuite:
         target = before.joint_pos + 0.5 * (trajectory.joint_pos[-1] - before.joint_pos)
         self.stream(robot, target, self.duration_s)
         assert np.abs(robot.state().joint_pos - target).max() < self.goal_tolerance_rad
+
+    def test_a_stop_after_reset_stop_stops_again(self, robot: Robot) -> None:
+        robot.stop()
+        robot.sleep(0.1)
+        robot.reset_stop()
+        goal, before = self.goal(robot), robot.state()
+        robot.send(JointCommand(robot.limits.joint_names, goal))
+        robot.stop()
+        robot.sleep(0.5)
+        assert robot.is_stopped
+        assert np.abs(robot.state().joint_pos - before.joint_pos).max() < self.stop_distance_rad
+        self.assert_still(robot, robot.state())
 
     def test_close_is_idempotent_and_final(self, robot: Robot) -> None:
         robot.close()
