@@ -8,6 +8,7 @@ angles are often invalid.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from dataclasses import dataclass, field
 
@@ -69,7 +70,7 @@ class SimCameraConfig:
 
 
 class SimCamera:
-    """A `Camera` of the simulated scene.
+    """A `Camera` of the simulated scene; any thread may capture.
 
     Args:
         name: Camera name in the model.
@@ -96,7 +97,7 @@ class SimCamera:
         self._name = name
         self._view = renderer.view
         self._seed = (seed, zlib.crc32(name.encode()))
-        self._frames = 0
+        self._frames, self._frames_lock = 0, threading.Lock()
 
     @property
     def name(self) -> str:
@@ -110,8 +111,9 @@ class SimCamera:
             RenderingUnavailable: No GL; says which package to install.
         """
         view = self._view(self._name)
-        rng = np.random.default_rng((*self._seed, self._frames))
-        self._frames += 1
+        with self._frames_lock:
+            frame, self._frames = self._frames, self._frames + 1
+        rng = np.random.default_rng((*self._seed, frame))
         noise = self._config.noise
         rgb, depth_m = view.rgb, view.depth_m
         if noise.enabled:
