@@ -1,7 +1,8 @@
 """Offscreen rendering: the one place that turns OpenGL conventions into the optical frame.
 
 All GL work of a process runs in one thread with one context, because EGL contexts are bound to
-threads. Physics is only locked while its state is copied. EGL is tried first, then OSMesa; the
+threads. Physics is only locked while its state is copied, and never by a thread that holds another
+lock: listeners render with the physics lock held. EGL is tried first, then OSMesa; the
 environment variable MUJOCO_GL=egl|osmesa|disabled overrides. Without GL everything that needs no
 picture still works, and asking for one raises `RenderingUnavailable`.
 
@@ -22,7 +23,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from perception_tools.geometry import Intrinsics, Transform
+from perception_tools.geometry import FloatArray, Intrinsics, Transform
 from sim.gl_thread import GlScene, RenderingUnavailable, render_thread, rendering_backend
 
 __all__ = ["RawView", "Renderer", "RenderingUnavailable", "TruthRenderer", "rendering_backend"]
@@ -48,6 +49,16 @@ class RawView:
     depth_m: NDArray[np.float32]
     intrinsics: Intrinsics
     T_world_camera: Transform
+    time_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What of the live state decides how it looks."""
+
+    qpos: FloatArray
+    mocap_pos: FloatArray
+    mocap_quat: FloatArray
     time_s: float
 
 
@@ -121,13 +132,14 @@ class Renderer:
             if not 0 < width <= self.width:
                 raise ValueError(f"width must be in 1..{self.width}, got {width}")
             size = (width, max(1, round(width * self.height / self.width)))
+        state = self._snapshot()
         with self._copy_lock:
-            time_s = self._snapshot()
+            self._place(state)
             rgb, depth_m = render_thread().call(lambda: self._draw(camera_id, with_depth, size))
             T_world_camera = self._pose(camera, camera_id)
         fovy_rad = float(np.deg2rad(self._model.cam_fovy[camera_id]))
         intrinsics = Intrinsics.from_fovy(fovy_rad, *size)
-        return RawView(rgb, depth_m, intrinsics, T_world_camera, time_s)
+        return RawView(rgb, depth_m, intrinsics, T_world_camera, state.time_s)
 
     def close(self) -> None:
         """Release GL memory; idempotent."""
@@ -141,16 +153,18 @@ class Renderer:
             raise ValueError(f"no camera {camera!r}; cameras: {', '.join(self.camera_names) or 'none'}")
         return self._model.camera(camera).id
 
-    def _snapshot(self) -> float:
+    def _snapshot(self) -> _State:
+        data = self._data
         with self._physics_lock:
-            self._copy.qpos[:] = self._data.qpos
-            self._copy.mocap_pos[:] = self._data.mocap_pos
-            self._copy.mocap_quat[:] = self._data.mocap_quat
-            time_s = float(self._data.time)
+            return _State(data.qpos.copy(), data.mocap_pos.copy(), data.mocap_quat.copy(), float(data.time))
+
+    def _place(self, state: _State) -> None:
+        """Bring the copy that is drawn into a state (with the copy's lock held)."""
+        self._copy.qpos[:] = state.qpos
+        self._copy.mocap_pos[:], self._copy.mocap_quat[:] = state.mocap_pos, state.mocap_quat
         mujoco.mj_kinematics(self._model, self._copy)
         mujoco.mj_comPos(self._model, self._copy)
         mujoco.mj_camlight(self._model, self._copy)
-        return time_s
 
     def _pose(self, camera: str, camera_id: int) -> Transform:
         rotation = self._copy.cam_xmat[camera_id].reshape(3, 3) @ _GL_FROM_OPTICAL
@@ -207,8 +221,9 @@ class TruthRenderer(Renderer):
     def segmentation(self, camera: str) -> NDArray[np.int32]:
         """Return the body id at every pixel, (H, W); -1 where nothing is drawn."""
         camera_id = self._camera_id(camera)
+        state = self._snapshot()
         with self._copy_lock:
-            self._snapshot()
+            self._place(state)
             return render_thread().call(lambda: self._draw_ids(camera_id))
 
     def _draw_ids(self, camera_id: int) -> NDArray[np.int32]:

@@ -43,6 +43,9 @@ class VideoConfig:
 class VideoRecorder:
     """Compose and encode frames; thread-safe, closing twice is harmless.
 
+    Views and clock may wait for the physics lock, which a listener holds when it calls `frame`: they
+    are asked before the recorder's own lock is taken.
+
     The picture is 1280 x 720: the scene (or a tool's overlay) at the left, 960 x 720; the wrist
     view, 320 x 240, and captions at the right.
     """
@@ -106,21 +109,27 @@ class VideoRecorder:
 
     def frame(self) -> None:
         """Add one frame of the present views; the robot's listener calls it every 1 / fps of its time."""
+        if self._container is None:
+            return
+        scene, wrist = self._render
+        views, time_s = (scene(), wrist() if wrist else None), self._clock()
         with self._lock:
             if self._container is None:
                 return
-            scene, wrist = self._render
-            self._last = (scene(), wrist() if wrist else None)
-            self._write(self._compose(*self._last))
+            self._last = views
+            self._write(self._compose(*views, time_s))
 
     def show(self, rgb: RgbImage, label: str = "", seconds: float | None = None) -> None:
         """Hold a picture (uint8 RGB, any size) in place of the scene for some video time [s]."""
+        if self._container is None:
+            return
+        time_s = self._clock()
         with self._lock:
             if self._container is None:
                 return
             wrist = self._last[1] if self._last else None
             self._seen = None
-            picture = self._compose(rgb, wrist, label)
+            picture = self._compose(rgb, wrist, time_s, label)
             for _ in range(max(1, round((seconds or self.config.hold_s) * self.config.fps))):
                 self._write(picture)
             self._seen = (rgb, label)
@@ -144,7 +153,7 @@ class VideoRecorder:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
 
-    def _compose(self, scene: RgbImage, wrist: RgbImage | None, label: str = "") -> RgbImage:
+    def _compose(self, scene: RgbImage, wrist: RgbImage | None, time_s: float, label: str = "") -> RgbImage:
         canvas = Image.new("RGB", (self.WIDTH, self.HEIGHT), _PAPER)
         _paste(canvas, scene, (0, 0, self.WIDTH - self.SIDE, self.HEIGHT))
         x = self.WIDTH - self.SIDE
@@ -169,9 +178,7 @@ class VideoRecorder:
         if self._seen is not None:
             _paste(canvas, self._seen[0], (x + 16, 474, self.WIDTH - 16, 690))
             _tag(draw, (x + 20, 478), f"last seen: {self._seen[1]}")
-        draw.text(
-            (x + 16, self.HEIGHT - 30), f"robot time {self._clock():.1f} s", font=_font(15), fill=_FAINT
-        )
+        draw.text((x + 16, self.HEIGHT - 30), f"robot time {time_s:.1f} s", font=_font(15), fill=_FAINT)
         return np.asarray(canvas)
 
 

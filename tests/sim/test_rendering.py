@@ -13,14 +13,16 @@ import mujoco
 import numpy as np
 import pytest
 
-from perception_tools.geometry import Intrinsics
+from perception_tools.geometry import Intrinsics, Transform
 from sim import gl_thread, rendering
 from sim.camera import DepthNoiseConfig, SimCamera, SimCameraConfig, add_depth_noise, depth_sigma_m
 from sim.looks import _lab
 from sim.objects import COLORS, sample_object
 from sim.rendering import Renderer, RenderingUnavailable, TruthRenderer
+from sim.robot import SimRobot
 from sim.robots.fr3 import FR3
 from sim.scene import SceneConfig, TabletopScene, place, sample_layout
+from tests.sim.rendezvous import Rendezvous
 
 ROOT = Path(__file__).resolve().parents[2]
 NOISELESS = SimCameraConfig(noise=DepthNoiseConfig(enabled=False))
@@ -224,6 +226,50 @@ def test_many_threads_can_render(renderer):
 def test_rendering_while_the_caller_holds_the_physics_lock(scene, renderer):
     with scene.lock:
         assert renderer.view("scene").rgb.any()
+
+
+@pytest.mark.render
+@pytest.mark.parametrize("what", ["view", "segmentation"])
+def test_capturing_never_holds_up_a_listener_that_renders(renderer, what):
+    """A listener renders with the physics lock held while another thread captures with the same renderer."""
+    scene, physics = make_scene(colors=("red",)), Rendezvous()
+    robot = SimRobot(scene.model, scene.data, FR3, lock=physics)  # pyright: ignore[reportArgumentType]
+    truth = TruthRenderer(scene.model, scene.data, physics)
+
+    def listen(_):
+        physics.meet()
+        truth.view("scene", with_depth=False, width=64)
+
+    robot.add_listener(0.01, listen)
+    assert physics.both_end(lambda: robot.sleep(0.05), lambda: getattr(truth, what)("scene"))
+    truth.close()
+
+
+def test_captures_at_once_do_not_share_their_noise(scene, monkeypatch):
+    """Both threads meet where the generator is made: each must have its own frame index by then."""
+    depth_m = np.ones((480, 640), np.float32)
+    view = rendering.RawView(
+        np.zeros((480, 640, 3), np.uint8),
+        depth_m,
+        Intrinsics.from_fovy(0.8, 640, 480),
+        Transform.identity("world", "camera:scene"),
+        0.0,
+    )
+    meeting, keys, make = threading.Barrier(2, timeout=30.0), [], np.random.default_rng
+
+    def make_together(key):
+        keys.append(key)
+        meeting.wait()
+        return make(key)
+
+    quiet = Renderer(scene.model, scene.data, scene.lock)
+    monkeypatch.setattr(quiet, "view", lambda name: view)
+    camera = SimCamera("scene", quiet, seed=3)
+    monkeypatch.setattr("sim.camera.np.random.default_rng", make_together)
+    with ThreadPoolExecutor(2) as pool:
+        frames = list(pool.map(lambda _: camera.capture(), range(2)))
+    assert len(set(keys)) == 2
+    assert (frames[0].depth_m != frames[1].depth_m).any()
 
 
 @pytest.mark.render

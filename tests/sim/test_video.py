@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sim.video import VideoConfig, VideoRecorder
+from tests.sim.rendezvous import Rendezvous
 
 av = pytest.importorskip("av")
 
@@ -54,3 +55,30 @@ def test_long_captions_are_cut_not_lost_over_the_edge(tmp_path):
 def test_unwritable_path_is_an_os_error(tmp_path):
     with pytest.raises(OSError):
         VideoRecorder(tmp_path / "missing" / "v.mp4", _flat(0))
+
+
+@pytest.mark.parametrize("what", ["show", "frame"])
+def test_other_threads_never_hold_up_the_listener(tmp_path, what):
+    """The listener adds frames with the physics lock held; clock and views of others want that lock."""
+    physics = Rendezvous()
+
+    def look():
+        with physics:
+            return _flat(100)()
+
+    def clock():
+        with physics:
+            return 1.5
+
+    video = VideoRecorder(tmp_path / "v.mp4", look, config=VideoConfig(fps=10, hold_s=0.5))
+    video.use_clock(clock)
+
+    def step():
+        with physics:
+            physics.meet()
+            video.frame()
+
+    other = video.frame if what == "frame" else lambda: video.show(_flat(30)(), "detect")
+    assert physics.both_end(step, other)
+    video.close()
+    assert len(_decode(tmp_path / "v.mp4")) == (2 if what == "frame" else 6)
