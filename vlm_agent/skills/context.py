@@ -64,6 +64,7 @@ class SkillConfig:
         release_m: Height above the wanted one at which an object is let go [m].
         early_contact_m: A contact this much too high still releases [m].
         tolerance_m: Horizontal error above which an object counts as misplaced [m].
+        height_tolerance_m: An object seen this much too high counts as misplaced [m].
         gripper_timeout_s: Longest motion of the fingers [s].
         settle_s: Pause before readings are taken [s].
         home_after_place: Go home after a release, for a free view.
@@ -97,6 +98,7 @@ class SkillConfig:
     release_m: float = 0.004
     early_contact_m: float = 0.03
     tolerance_m: float = 0.04
+    height_tolerance_m: float = 0.06
     gripper_timeout_s: float = 4.0
     settle_s: float = 0.2
     home_after_place: bool = True

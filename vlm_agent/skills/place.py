@@ -304,6 +304,14 @@ def _look(
             position_m=_rounded(sighting.position_m),
             error_m=finite(error_m, 3),
         )
+    high_m = float(sighting.position_m[2] - wanted[2])
+    if high_m > cfg.height_tolerance_m:
+        raise failure(
+            "misplaced",
+            f"what is seen there ends {high_m * 1e3:.0f} mm above where the {held.label} should rest; "
+            "it may have caught on the fingers or on a rim",
+            position_m=_rounded(sighting.position_m),
+        )
     return sighting
 
 
