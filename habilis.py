@@ -382,18 +382,12 @@ def _safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> t
     limits = scaled_limits(driver.limits, config)
     kinematics = instantiate(cfg.robot.kinematics, robot=robot_model, limits=limits)
     _check_contract(kinematics, "policies.motion:Kinematics")
-
-    def lowest_point(joint_pos: Any) -> float:
-        """Height of the arm's lowest point with the fingers as they are: tilted and open they reach lower."""
-        gripper = driver.state().gripper
-        return kinematics.lowest_point(joint_pos, *([gripper.width_m] if gripper else []))
-
     safety = SafetyFilter(
         driver.limits,
         config,
         gripper_width_m=driver.gripper_width_m,
         forward=kinematics.forward,
-        lowest_point=lowest_point,
+        lowest_point=kinematics.lowest_point,
     )
     return SafeRobot(driver, safety, lambda kind, fields: trace.event(kind, **fields)), kinematics
 

@@ -29,7 +29,7 @@ from policies.safety_config import SafetyConfig as SafetyConfig
 from policies.safety_config import scaled_limits as scaled_limits
 
 Forward = Callable[[FloatArray], Transform]
-LowestPoint = Callable[[FloatArray], float]
+LowestPoint = Callable[[FloatArray, float], float]
 
 _EPS = 1e-9
 _TRAJECTORY_TOLERANCE = 1e-3  # relative; what exceeds by less is clamped tick by tick
@@ -103,7 +103,9 @@ class SafetyFilter:
         forward: ``T_world_ee`` from joint positions (num_joints,); without it the workspace box
             is not checked.
         lowest_point: Height in world [m] of the lowest point of the moving robot, from joint
-            positions; without it only the ee frame is checked.
+            positions and gripper opening [m] (0 without a gripper); without it only the ee frame is
+            checked. It must be pure too. The sensed opening and the last one asked for both count,
+            so neither fingers that still open nor fingers that are held open reach too low.
     """
 
     def __init__(
@@ -147,9 +149,9 @@ class SafetyFilter:
         if violations:
             is_known = np.isfinite(state.joint_pos).all()
             target = state.joint_pos if is_known else self.rest_position(last, dt_s)
-        setpoint, more = self.limit(target, last, dt_s)
         gripper, gripper_violations = self.clamp_gripper(command.gripper)
-        setpoint = replace(setpoint, gripper=gripper or last.gripper)
+        last = replace(last, gripper=gripper or last.gripper)
+        setpoint, more = self.limit(target, last, dt_s, state=state)
         safe = JointCommand(self.limits.joint_names, setpoint.joint_pos, gripper)
         return FilterResult(safe, setpoint, (*violations, *more, *gripper_violations))
 
@@ -160,6 +162,7 @@ class SafetyFilter:
         dt_s: float,
         *,
         feedforward: FloatArray | None = None,
+        state: RobotState | None = None,
     ) -> tuple[Setpoint, tuple[Violation, ...]]:
         """Move the setpoint one step towards a target, under all motion limits.
 
@@ -169,6 +172,7 @@ class SafetyFilter:
             dt_s: Time step [s].
             feedforward: Velocity of a moving target [rad/s] or [m/s], (num_joints,); None if it
                 rests. A target that moves within the limits is then followed without lag.
+            state: Newest sensed state, for the gripper's opening; unknown if None.
         """
         names, accel = self.limits.joint_names, self.limits.acceleration
         clipped = np.clip(target, self.limits.lower, self.limits.upper)
@@ -185,7 +189,7 @@ class SafetyFilter:
         too_steep = np.abs(wanted - last.joint_vel) > step * (1 + _TRAJECTORY_TOLERANCE)
         violations += _by_joint(ViolationKind.ACCELERATION, too_steep & ~too_fast, names, wanted)
         setpoint = self._advance(last, velocity, dt_s)
-        reason = self._leaves_workspace(setpoint, last, dt_s)
+        reason = self._leaves_workspace(setpoint, last, dt_s, self._openings_m(state, last))
         if reason:
             violations += (Violation(ViolationKind.WORKSPACE, reason),)
             braked = np.sign(last.joint_vel) * np.maximum(np.abs(last.joint_vel) - step, 0.0)
@@ -262,7 +266,7 @@ class SafetyFilter:
         violations += _check_motion(ticks, trajectory, limits, self.config.control_period_s)
         full = np.tile(last.joint_pos, (len(ticks), 1))
         full[:, columns] = ticks
-        return violations + self._check_workspace(full)
+        return violations + self._check_workspace(full, self._openings_m(state, last))
 
     def _check_start(
         self, start: FloatArray, measured: FloatArray, names: tuple[str, ...]
@@ -270,10 +274,10 @@ class SafetyFilter:
         far = np.abs(start - measured) > self.config.start_tolerance_rad
         return _by_joint(ViolationKind.START, far, names, start - measured)
 
-    def _check_workspace(self, joint_pos: FloatArray) -> tuple[Violation, ...]:
-        deepest = self._outside_m(joint_pos[0])[0]
+    def _check_workspace(self, joint_pos: FloatArray, openings_m: set[float]) -> tuple[Violation, ...]:
+        deepest = self._outside_m(joint_pos[0], openings_m)[0]
         for k, row in enumerate(joint_pos):
-            depth_m, reason = self._outside_m(row)
+            depth_m, reason = self._outside_m(row, openings_m)
             if depth_m > deepest + _EPS and depth_m > 0:
                 return (Violation(ViolationKind.WORKSPACE, f"{reason} at sample {k} of {len(joint_pos)}"),)
             deepest = min(deepest, depth_m)
@@ -300,19 +304,30 @@ class SafetyFilter:
         clipped = np.clip(joint_pos, self.limits.lower, self.limits.upper)  # rounding only
         return Setpoint(np.where(inside, clipped, joint_pos), velocity, last.gripper)
 
-    def _leaves_workspace(self, setpoint: Setpoint, last: Setpoint, dt_s: float) -> str:
+    def _openings_m(self, state: RobotState | None, last: Setpoint) -> set[float]:
+        """Return the gripper openings to check [m]; a finger's lowest height is at an end of its way."""
+        if self.gripper_width_m is None:
+            return {0.0}
+        sensed = [state.gripper.width_m] if state is not None and state.gripper is not None else []
+        asked = [last.gripper.width_m] if last.gripper is not None else []
+        known = {float(width_m) for width_m in (*sensed, *asked) if np.isfinite(width_m)}
+        return known or {float(width_m) for width_m in self.gripper_width_m}
+
+    def _leaves_workspace(
+        self, setpoint: Setpoint, last: Setpoint, dt_s: float, openings_m: set[float]
+    ) -> str:
         if self._forward is None and self._lowest_point is None:
             return ""
         if not setpoint.joint_vel.any():
             return ""
-        allowed = max(self._outside_m(last.joint_pos)[0], 0.0) + _EPS
+        allowed = max(self._outside_m(last.joint_pos, openings_m)[0], 0.0) + _EPS
         for joint_pos in (setpoint.joint_pos, self.rest_position(setpoint, dt_s)):
-            depth_m, reason = self._outside_m(joint_pos)
+            depth_m, reason = self._outside_m(joint_pos, openings_m)
             if depth_m > allowed:
                 return reason
         return ""
 
-    def _outside_m(self, joint_pos: FloatArray) -> tuple[float, str]:
+    def _outside_m(self, joint_pos: FloatArray, openings_m: set[float]) -> tuple[float, str]:
         """Return how far a pose is outside the workspace [m] (<= 0: inside), and where."""
         worst, reason = -np.inf, ""
         if self._forward is not None:
@@ -324,7 +339,7 @@ class SafetyFilter:
             worst = float(excess.max())
             reason = f"ee {'xyz'[axis]} = {position[axis]:.3f} m leaves the workspace"
         if self._lowest_point is not None:
-            lowest = self._lowest_point(joint_pos)
+            lowest = min(self._lowest_point(joint_pos, width_m) for width_m in openings_m)
             if self.config.lowest_point_z_m - lowest > worst:
                 worst = self.config.lowest_point_z_m - lowest
                 reason = f"lowest point at z = {lowest:.3f} m, allowed {self.config.lowest_point_z_m:.3f} m"

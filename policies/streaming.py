@@ -50,11 +50,12 @@ class Stream:
         self.log: deque[tuple[float, Violation]] = deque(maxlen=_LOG_LENGTH)
         self.tick_s = -np.inf
         self._setpoint: Setpoint | None = None
+        self._gripper: GripperCommand | None = None  # last target
 
     def forget(self) -> None:
-        """Anchor at the measured position before the next setpoint."""
+        """Anchor at the measured position before the next setpoint; the gripper's target is void too."""
         with self.lock:
-            self._setpoint = None
+            self._setpoint = self._gripper = None
 
     def setpoint(self) -> Setpoint:
         """Return the last setpoint: the measured pose at first; at rest if nobody streamed on.
@@ -70,6 +71,8 @@ class Stream:
                 self._setpoint = Setpoint.at_rest(joint_pos)
             elif self.driver.clock() - self.tick_s > 2.5 * self.config.control_period_s:
                 self._setpoint = replace(self._setpoint, joint_vel=np.zeros(len(self.names)))
+            if self._setpoint.gripper is not self._gripper:
+                self._setpoint = replace(self._setpoint, gripper=self._gripper)
             return self._setpoint
 
     def seconds_to_next(self) -> float:
@@ -99,7 +102,11 @@ class Stream:
         """Send one step towards a target under all motion limits, without the guards on the state."""
         with self.lock:
             setpoint, violations = self.filter.limit(
-                target, self.setpoint(), self.config.control_period_s, feedforward=feedforward
+                target,
+                self.setpoint(),
+                self.config.control_period_s,
+                feedforward=feedforward,
+                state=self.driver.state(),
             )
             # Steps clamped in speed only catch up, e.g. from a start a little beside the trajectory's.
             self.count(v for v in violations if v.kind in _ALWAYS_COUNTED)
@@ -111,7 +118,10 @@ class Stream:
         self.count(violations)
         if safe is None:
             return None
-        return self.driver.send(JointCommand(gripper=safe)).gripper
+        with self.lock:
+            sent = self.driver.send(JointCommand(gripper=safe)).gripper
+            self._gripper = sent
+            return sent
 
     def is_stale(self, state: RobotState) -> bool:
         """Whether a reading is older than the config allows."""

@@ -19,7 +19,7 @@ def wrap(driver: KinematicRobot) -> SafeRobot:
         CONFIG,
         gripper_width_m=driver.gripper_width_m,
         forward=planar_forward,
-        lowest_point=lambda q: float(planar_forward(q).position_m[2]),
+        lowest_point=lambda q, width_m: float(planar_forward(q).position_m[2]),
     )
     return SafeRobot(driver, safety_filter)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from policies.robot import (
     GripperCommand,
+    GripperState,
     JointCommand,
     JointTrajectory,
     MotionOutcome,
@@ -419,3 +420,26 @@ def test_close_reaches_the_driver():
     robot.close()
     robot.close()
     assert driver.is_closed
+
+
+def test_the_gripper_target_is_known_to_the_filter_before_the_fingers_move():
+    class Slow(KinematicRobot):
+        def state(self):
+            return replace(super().state(), gripper=GripperState(0.02, 0.0, True))
+
+    driver = Slow(start=START)
+    safety_filter = SafetyFilter(
+        LIMITS,
+        replace(CONFIG, lowest_point_z_m=0.0),
+        gripper_width_m=driver.gripper_width_m,
+        lowest_point=lambda q, width_m: 0.05 - width_m - 0.01 * q[0],
+    )
+    robot = SafeRobot(driver, safety_filter)
+    robot.send(JointCommand(gripper=GripperCommand(0.08)))
+    assert robot.execute(cubic(), threading.Event()).outcome is MotionOutcome.REFUSED
+    robot.send(JointCommand(LIMITS.joint_names, GOAL))
+    robot.sleep(0.5)
+    np.testing.assert_array_equal(robot.state().joint_pos, START)
+    robot.stop()
+    robot.reset_stop()  # the fingers stay where they were: that target is void
+    assert robot.execute(cubic(), threading.Event()).reached

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.robot import GripperCommand, JointCommand, JointTrajectory, RobotState
+from policies.robot import GripperCommand, GripperState, JointCommand, JointTrajectory, RobotState
 from policies.safety import SafetyConfig, SafetyFilter, Setpoint, ViolationKind
 from tests.policies.kinematic_robot import LIMITS, assert_within_limits, planar_forward
 
@@ -79,7 +79,9 @@ def test_resting_target_is_reached_without_passing_it(start, target):
 def test_workspace_holds_at_every_setpoint_and_where_it_would_stop(start, targets):
     floor_m = 0.45
     config = replace(CONFIG, lowest_point_z_m=floor_m)
-    safety_filter = SafetyFilter(LIMITS, config, lowest_point=lambda q: planar_forward(q).position_m[2])
+    safety_filter = SafetyFilter(
+        LIMITS, config, lowest_point=lambda q, width_m: planar_forward(q).position_m[2]
+    )
     depth_m = max(0.0, floor_m - planar_forward(start).position_m[2])
     last = Setpoint.at_rest(np.asarray(start))
     for target in [t for t in targets for _ in range(8)]:
@@ -89,6 +91,57 @@ def test_workspace_holds_at_every_setpoint_and_where_it_would_stop(start, target
         now_m = max(0.0, floor_m - planar_forward(stopping).position_m[2])
         assert now_m <= depth_m + 1e-6  # never deeper than it was
         depth_m = min(depth_m, now_m) if not last.joint_vel.any() else max(depth_m, now_m)
+
+
+@pytest.mark.parametrize(
+    ("sensed_m", "asked_m", "is_refused"),
+    [
+        (0.02, None, False),
+        (0.02, 0.02, False),
+        (0.02, 0.08, True),  # about to open
+        (0.08, 0.02, True),  # still open, or held open
+        (0.08, None, True),
+        (None, 0.02, False),
+        (None, 0.08, True),
+        (np.nan, 0.02, False),
+        (None, None, True),  # whatever it may be
+    ],
+)
+def test_sensed_and_asked_openings_both_count(sensed_m, asked_m, is_refused):
+    """Fingers that reach lower the wider they open: 5 cm above the floor closed, 3 cm below it at 0.08 m."""
+    safety_filter = SafetyFilter(
+        LIMITS,
+        replace(CONFIG, lowest_point_z_m=0.0),
+        gripper_width_m=(0.0, 0.08),
+        lowest_point=lambda q, width_m: 0.05 - width_m - 0.001 * q[0],
+    )
+    gripper = None if sensed_m is None else GripperState(sensed_m, 0.0, False)
+    state, last = state_at(np.zeros(3), gripper=gripper), Setpoint.at_rest(np.zeros(3))
+    target = np.array([0.5, 0.0, 0.0])
+    last = last if asked_m is None else replace(last, gripper=GripperCommand(asked_m))
+    sent = safety_filter.filter(JointCommand(LIMITS.joint_names, target), state, last, DT)
+    assert (ViolationKind.WORKSPACE in {v.kind for v in sent.violations}) == is_refused
+    assert sent.setpoint.joint_vel.any() == (not is_refused)
+    limited, _ = safety_filter.limit(target, last, DT, state=state)
+    assert limited.joint_vel.any() == (not is_refused)
+    motion = JointTrajectory(
+        LIMITS.joint_names, np.array([0.0, 2.0]), np.array([np.zeros(3), target]), np.zeros((2, 3))
+    )
+    found = {v.kind for v in safety_filter.check_trajectory(motion, state, last)}
+    assert found == ({ViolationKind.WORKSPACE} if is_refused else set())
+
+
+def test_an_opening_asked_for_with_the_step_counts_at_once():
+    safety_filter = SafetyFilter(
+        LIMITS,
+        replace(CONFIG, lowest_point_z_m=0.0),
+        gripper_width_m=(0.0, 0.08),
+        lowest_point=lambda q, width_m: 0.05 - width_m - 0.001 * q[0],
+    )
+    state = state_at(np.zeros(3), gripper=GripperState(0.02, 0.0, False))
+    command = JointCommand(("a",), np.array([0.5]), GripperCommand(0.08))
+    result = safety_filter.filter(command, state, Setpoint.at_rest(np.zeros(3)), DT)
+    assert not result.setpoint.joint_vel.any() and result.setpoint.gripper == GripperCommand(0.08)
 
 
 def test_setpoint_that_leaves_the_workspace_is_refused_and_the_last_is_held():

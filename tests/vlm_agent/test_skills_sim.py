@@ -76,7 +76,7 @@ def make_bench(*placed: tuple[ObjectSpec, float, float, float], seed: int = 0) -
         SafetyConfig(),
         gripper_width_m=driver.gripper_width_m,
         forward=KINEMATICS.forward,
-        lowest_point=lambda q: KINEMATICS.lowest_point(q, driver.state().gripper.width_m),  # pyright: ignore
+        lowest_point=KINEMATICS.lowest_point,
     )
     cameras = {n: SimCamera(n, renderer, seed=seed) for n in ("scene", WRIST_CAMERA)}
     return Bench(SkillContext.create(SafeRobot(driver, safety), KINEMATICS, cameras), scene, driver)
