@@ -329,12 +329,7 @@ def build(
     from contextlib import ExitStack
     from dataclasses import replace
 
-    from perception_tools.registry import load_tools
-    from vlm_agent.agent import Agent
-    from vlm_agent.executor import Executor
     from vlm_agent.session import Session
-    from vlm_agent.skills.context import SkillContext
-    from vlm_agent.skills.registry import load_skills
 
     if cfg.transport != "sim":
         raise UsageError(f"no transport {cfg.transport!r}; there are: sim")
@@ -354,22 +349,33 @@ def build(
         parts.callback(robot.close)
         if viewer is not None:
             viewer.on_stop(robot.stop)
-        model = instantiate(cfg.model)
-        _check_contract(model, "vlm_agent.model:ChatModel")
-        context = SkillContext.create(
-            robot,
-            kinematics,
-            episode.cameras,
-            config=instantiate(cfg.skills.config),
-            settings=instantiate(cfg.tools.settings),
-        )
-        tools = {**load_tools(cfg.tools.names), **load_skills()}
-        settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
-        executor = Executor(tools.values(), context, settings, trace=trace, stop=robot.stop)
-        parts.callback(executor.close)
-        agent = Agent(model, executor, instantiate(cfg.agent))
+        agent, tools = _agent(cfg, robot, kinematics, episode.cameras, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
+
+
+def _agent(cfg: DictConfig, robot: Any, kinematics: Any, cameras: Any, trace: Any, parts: Any) -> Any:
+    """Bind the planner to tools and skills; return its loop, and the tools by name."""
+    from perception_tools.registry import load_tools
+    from vlm_agent.agent import Agent
+    from vlm_agent.executor import Executor
+    from vlm_agent.skills.context import SkillContext
+    from vlm_agent.skills.registry import load_skills
+
+    model = instantiate(cfg.model)
+    _check_contract(model, "vlm_agent.model:ChatModel")
+    context = SkillContext.create(
+        robot,
+        kinematics,
+        cameras,
+        config=instantiate(cfg.skills.config),
+        settings=instantiate(cfg.tools.settings),
+    )
+    tools = {**load_tools(cfg.tools.names), **load_skills()}
+    settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
+    executor = Executor(tools.values(), context, settings, trace=trace, stop=robot.stop)
+    parts.callback(executor.close)
+    return Agent(model, executor, instantiate(cfg.agent)), tools
 
 
 def _safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> tuple[Any, Any]:
