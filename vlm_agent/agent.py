@@ -68,7 +68,7 @@ class RunResult:
         message: One line on what ended the run, where it was not the model.
         is_void: Infrastructure failed under way: no score may count this run as an answer.
         turns: Replies of the model.
-        calls: Tool calls, `finish` not counted.
+        calls: Tool calls, `finish` and `stop` not counted.
         seconds: Wall time [s].
         robot_seconds: Time on the robot's clock [s], None if it could not be read.
         model_seconds: Wall time in the model [s].
@@ -318,7 +318,9 @@ class _Run:
     def _act(self, reply: Reply) -> None:
         """Run the calls of a reply and add both to the conversation."""
         most = self.agent.executor.config.max_calls_per_turn
-        calls, dropped = reply.tool_calls[:most], len(reply.tool_calls) - most
+        first, rest = reply.tool_calls[:most], reply.tool_calls[most:]
+        urgent = tuple(call for call in rest if self._is_urgent(call))
+        calls, dropped = first + urgent, len(rest) - len(urgent)
         self.ledger.is_alone = len(reply.tool_calls) == 1
         results = self.agent.executor.run(
             calls, self.scope.event, turn=self.meter.turns, gate=self._within_budget
@@ -345,6 +347,10 @@ class _Run:
             return Refused(f"all {self.meter.budget.max_calls} calls were used; call finish", reason="budget")
         self.meter.calls += 1
         return None
+
+    def _is_urgent(self, call: ToolCall) -> bool:
+        tool = self.agent.executor.tools.get(call.name)
+        return tool is not None and tool.bypasses_gates
 
     def _stop(self) -> None:
         if self.agent.stop is not None:

@@ -139,11 +139,27 @@ class Dispatch:
         elif task.is_skill and not task.is_urgent and self._failed_skill:
             why = f"not run: {self._failed_skill} of the same turn did not succeed; look again, then decide"
             self._give(task, Cancelled(why, reason="not_run"))
-        elif (worker := self._pool.acquire()) is None:
-            why = f"{self._pool.num_quarantined} calls hang; no further call is started, restart the program"
-            self._give(task, Infrastructure(why, reason="workers_exhausted"))
+        elif (worker := self._pool.acquire(beyond_limit=task.is_urgent and self._stop is None)) is None:
+            self._without_worker(task)
         else:
             self._launch(task, worker)
+
+    def _without_worker(self, task: Task) -> None:
+        """Answer a task for which no thread is left; an urgent one is carried out here."""
+        if not task.is_urgent:
+            why = f"{self._pool.num_quarantined} calls hang; no further call is started, restart the program"
+            self._give(task, Infrastructure(why, reason="workers_exhausted"))
+            return
+        task.start_wall_s, task.start_robot_s = self._trace.now(), self._robot_time()
+        try:
+            self._stop_robot(f"{task.call.name}, in the executor's own thread")
+        except TraceError:
+            raise
+        except Exception as error:
+            self._give(task, error)
+        else:
+            task.result = good_result(task.call, ({"stopped": True}, ()), [], self._seconds(task))
+            self._record(task)
 
     def _launch(self, task: Task, worker: Worker) -> None:
         tool = task.tool

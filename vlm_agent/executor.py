@@ -2,7 +2,8 @@
 
 Read-only calls of one turn run side by side; as soon as one call of a turn is not read-only, all of
 the turn's calls run one after another in call order. Skills (tools that move the robot) are denied
-unless the config names them. `stop` runs at once, whatever else is going on.
+unless the config names them. `stop` runs at once, whatever else is going on: it is not counted, its
+arguments are ignored, and where no worker thread is free the executor's own stop is called.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Executor:
         config: Settings.
         trace: Where calls, results and artifacts are recorded.
         stop: Brings the robot to rest and latches; called when a skill overruns its time or its
-            grace, so that its hanging thread cannot move the robot any more.
+            grace, so that its hanging thread cannot move the robot any more, and in place of the
+            `stop` tool when no worker thread is free.
 
     Raises:
         ValueError: Two tools of one name, or a name in `config` that is no tool or no skill.
@@ -127,7 +129,8 @@ class Executor:
                 which the result says (its `call_id` is the valid one).
             cancel: Ends all of them early.
             turn: Number of the turn, for the trace.
-            gate: Asked of every permitted call, in order; what it returns is the call's failure.
+            gate: Asked of every permitted call but `stop`, in order; what it returns is the call's
+                failure.
 
         Returns:
             One result per call, in call order.
@@ -168,6 +171,9 @@ class Executor:
         tool = self.tools.get(call.name)
         task = Task(call, tool, turn, note=note, host=self._host(call.name))
         try:
+            if task.is_urgent and tool is not None:  # whatever it was given, and however many came before
+                task.arguments = tool.validate({})
+                return task
             if position >= self.config.max_calls_per_turn:
                 raise BadArguments(
                     f"not run: at most {self.config.max_calls_per_turn} calls per turn",

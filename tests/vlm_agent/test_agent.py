@@ -422,3 +422,17 @@ def test_an_executor_can_serve_one_run_after_another(bench):
     assert agent.run("x").outcome == "answered"
     result = agent.run("y")  # evidence of another run is none
     assert result.outcome == "impossible" and result.errors == {"bad_arguments": 1}
+
+
+def test_stop_works_with_no_calls_left_and_beyond_the_calls_of_a_turn(bench):
+    agent, model = bench(
+        says(call("add", "a", a=1), call("add", "b", a=1), call("add", "c", a=1), call("stop", "s", why="!")),
+        finish("impossible"),
+        executor={"max_calls_per_turn": 2},
+        budget=Budget(max_calls=1),
+    )
+    result = agent.run("x")
+    assert agent.executor.context.log == ["stop"] and result.calls == 1  # the stop is not counted
+    texts = [result_from_text(text) for text in tool_texts(model.seen[1])]
+    assert [(t.ok, t.reason) for t in texts] == [(True, ""), (False, "budget"), (True, "")]
+    assert any("1 calls beyond the first 2 of your turn were dropped" in m.text for m in model.seen[1])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from perception_tools.errors import ErrorKind
+from perception_tools.errors import ErrorKind, Refused
 from perception_tools.results import ArtifactPart, ImagePart, TextPart, ToolCall
 from perception_tools.tool import Tool
 from tests.vlm_agent.toys import TOOLS, call, hang, make_context, move
@@ -362,3 +362,42 @@ def test_importing_agent_and_executor_is_light():
 
 def test_toys_are_tools():
     assert isinstance(move, Tool) and move.moves_robot and not move.spec.read_only
+
+
+# ---- stop bypasses every gate -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [{"reason": "danger"}, {"x": float("nan")}, "no json", {}])
+def test_stop_takes_any_arguments(toys, arguments):
+    executor = toys()
+    (result,) = executor.run([ToolCall("s", "stop", arguments)])
+    assert result.ok and executor.context.log == ["stop"]
+
+
+def test_stop_is_not_asked_for_a_budget_nor_counted_off(toys):
+    executor = toys(max_calls_per_turn=2)
+    calls = [call("add", a=1), call("add", a=1), call("add", a=1), call("stop")]
+    results = executor.run(calls, gate=lambda _: Refused("no calls left", reason="budget"))
+    assert [r.reason for r in results] == ["budget", "budget", "too_many_calls", ""]
+    assert executor.context.log == ["stop"]
+
+
+@pytest.mark.parametrize("has_callable", [True, False])
+def test_stop_works_when_every_worker_hangs(toys, has_callable):
+    stops = []
+    executor = toys(stop=(lambda: stops.append(1)) if has_callable else None, max_quarantined=1, grace_s=0.01)
+    assert one(executor, "hang").reason == "timeout"
+    assert one(executor, "add", a=1).reason == "workers_exhausted"
+    result = one(executor, "stop")
+    assert result.ok
+    assert (stops, executor.context.log.count("stop")) == (([1], 0) if has_callable else ([], 1))
+
+
+def test_a_stop_that_fails_without_a_worker_is_a_failure(toys):
+    def broken():
+        raise OSError("no answer from the drive")
+
+    executor = toys(stop=broken, max_quarantined=1, grace_s=0.01)
+    assert one(executor, "hang").reason == "timeout"
+    result = one(executor, "stop")
+    assert result.error is ErrorKind.INFRASTRUCTURE and "no answer from the drive" in result.message
