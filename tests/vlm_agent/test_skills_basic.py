@@ -7,14 +7,15 @@ import threading
 import numpy as np
 import pytest
 
-from perception_tools.errors import BadArguments, Infrastructure, Negative
+from perception_tools.errors import BadArguments, Cancelled, Failed, Infrastructure, Negative, Refused
 from perception_tools.geometry import Transform
+from policies.robot import MotionOutcome, MotionResult
 from tests.contracts.skill_suite import SkillBench, SkillSuite
 from tests.vlm_agent.gantry import HOME, make_gantry, pose, standing
 from vlm_agent.skills.basic import home, move_to, pointing_down, stop, yaw_of
 from vlm_agent.skills.context import HeldObject, SkillConfig, SkillContext
-from vlm_agent.skills.failures import REASONS, failure
-from vlm_agent.skills.gripper import close_gripper, open_gripper
+from vlm_agent.skills.failures import REASONS, failure, outcome_failure
+from vlm_agent.skills.gripper import close_gripper, open_gripper, set_width
 from vlm_agent.skills.look import look_at
 from vlm_agent.skills.pick import pick
 from vlm_agent.skills.registry import SKILLS, load_skills
@@ -136,6 +137,31 @@ def test_stop_latches():
     assert home(g.ctx).error_rad < 0.01
 
 
+def test_stop_says_what_is_sensed():
+    g = make_gantry()
+    rest = stop(g.ctx)
+    assert rest.at_rest and rest.max_joint_vel == 0
+    g.robot.reset_stop()
+    g.driver._step = lambda: setattr(g.driver, "_steps", g.driver._steps + 1)  # it coasts on
+    g.driver._vel = np.array([0.0, -0.7, 0.0, 0.0])
+    value = stop(g.ctx)
+    assert value.stopped and not value.at_rest and value.max_joint_vel == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(("has_moved", "kind"), [(False, Refused), (True, Failed)])
+def test_a_refusal_promises_that_nothing_moved(has_moved, kind):
+    error = outcome_failure(MotionResult(MotionOutcome.REFUSED), "moving", has_moved=has_moved)
+    assert type(error) is kind and error.reason == "refused"
+
+
+def test_a_contact_in_transit_makes_what_was_seen_old(monkeypatch):
+    g = make_gantry()
+    monkeypatch.setattr(g.robot, "execute", lambda *_, **__: MotionResult(MotionOutcome.CONTACT))
+    with pytest.raises(Failed) as error:
+        move_to(g.ctx, position_m=(0.4, 0.1, 0.3))
+    assert error.value.reason == "contact" and g.ctx.workspace.epoch == 1
+
+
 @pytest.mark.parametrize("yaw", np.linspace(-3.1, 3.1, 7))
 def test_yaw_is_the_inverse_of_pointing_down(yaw):
     T = pointing_down(np.array([0.1, 0.2, 0.3]), yaw)
@@ -154,6 +180,27 @@ def test_gripper_reports_what_is_sensed():
     opened = open_gripper(g.ctx)
     assert opened.width_m == pytest.approx(0.08, abs=1e-3) and opened.released is None
     assert g.ctx.workspace.epoch == 0  # nothing was moved
+
+
+def test_fingers_that_jam_have_not_opened():
+    g = make_gantry()
+    close_gripper(g.ctx)
+    free = g.driver._stop_width
+    g.driver._stop_width = lambda: min(free(), 0.05)
+    with pytest.raises(Failed) as error:
+        open_gripper(g.ctx)
+    assert error.value.reason == "tracking" and g.ctx.workspace.epoch == 1
+
+
+def test_cancelling_leaves_the_fingers_where_they_are():
+    g = make_gantry()
+    g.driver.on_step = lambda: g.ctx.cancel.set() if g.driver._width_m < 0.05 else None
+    with pytest.raises(Cancelled):
+        set_width(g.ctx, 0.0)
+    width_m = g.driver._width_m
+    assert 0.03 < width_m < 0.05
+    g.robot.sleep(1.0)
+    assert g.driver._width_m == pytest.approx(width_m, abs=1e-3)
 
 
 def test_opening_a_full_hand_says_what_fell():
@@ -183,6 +230,14 @@ def test_look_at_brings_the_target_to_the_middle_of_the_image():
     assert value.uv_px == pytest.approx((159.5, 119.5), abs=1.0)
     depth_m = g.ctx.cameras["wrist"].capture().depth_m
     assert depth_m is not None and depth_m[119, 159] == pytest.approx(0.3, abs=2e-3)
+
+
+def test_look_at_says_what_was_lost_on_the_way():
+    g = make_gantry(standing("block", 0.45, 0.05), faults={"drop"})
+    pick(g.ctx, grasp=g.grasp("block"))
+    with pytest.raises(Failed) as error:
+        look_at(g.ctx, target_m=(0.45, -0.2, 0.0), distance_m=0.3)
+    assert error.value.reason == "dropped" and g.ctx.workspace.epoch == 2
 
 
 def test_look_at_too_near_is_a_bad_argument():

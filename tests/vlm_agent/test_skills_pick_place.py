@@ -325,3 +325,12 @@ def test_stop_in_motion():
         picked(g)
     assert error.value.reason == "stopped"
     assert g.robot.is_stopped
+
+
+def test_a_missed_pick_that_backs_up_to_where_it_began_makes_what_was_seen_old():
+    g = make_gantry(block(), faults={"miss"})
+    name = g.grasp("block")
+    g.ctx.workspace.get(name).data.open_m[:] = 0.08
+    with pytest.raises(Failed) as error:
+        pick(g.ctx, grasp=name)
+    assert error.value.reason == "missed" and g.ctx.workspace.epoch == 1

@@ -13,12 +13,14 @@ from perception_tools.geometry import FloatArray, Transform
 from perception_tools.tool import PointWorld, tool
 from policies.motion import MotionError
 from vlm_agent.skills.context import HeldObject, SkillContext
-from vlm_agent.skills.failures import failure, planning
-from vlm_agent.skills.gripper import gripper_state, is_holding, readings
+from vlm_agent.skills.failures import planning
+from vlm_agent.skills.gripper import require_kept, sensed_holding
 from vlm_agent.skills.motion import follow, lift_away, plan_transit, require_ready
 from vlm_agent.skills.scene import observe, obstacles
 
 AT_HOME_RAD = 0.02
+AT_REST_RAD_S = 0.02
+STOP_SETTLE_S = 2.0  # longest wait for rest after a stop, on the robot's clock [s]
 POINTING_DOWN = np.diag([1.0, -1.0, -1.0])
 
 
@@ -41,7 +43,9 @@ class AtHome(BaseModel):
 class Stopped(BaseModel):
     """State of the stop latch."""
 
-    stopped: bool = Field(description="sensed: the robot is at rest and takes no command")
+    stopped: bool = Field(description="the stop is latched: no command is taken")
+    at_rest: bool = Field(description="sensed: no joint moves")
+    max_joint_vel: float = Field(description="largest joint speed sensed after the stop [rad/s]")
 
 
 @tool(moves_robot=True, timeout_s=120.0)
@@ -58,21 +62,21 @@ def move_to(
             null lets the arm choose.
     """
     require_ready(ctx)
-    held = ctx.memory.held if _holding(ctx) else None
+    held = ctx.memory.held if sensed_holding(ctx) else None
     points = observe(ctx)
     wanted = np.asarray(position_m, dtype=np.float64)
     goal = _solve(ctx, wanted, yaw_rad, points, held)
     with planning("move_to"):
         trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=held)
     follow(ctx, trajectory, "moving")
-    _require_kept(ctx, held)
+    require_kept(ctx, held)
     pose = ctx.ee_pose()
     x, y, z = (round(float(value), 4) for value in pose.position_m)
     return Moved(
         position_m=(x, y, z),
         yaw_rad=round(yaw_of(pose), 4),
         error_m=round(float(np.linalg.norm(pose.position_m - wanted)), 4),
-        holding=held is not None or _holding(ctx),
+        holding=held is not None or sensed_holding(ctx),
     )
 
 
@@ -80,20 +84,25 @@ def move_to(
 def home(ctx: SkillContext) -> AtHome:
     """Move the arm out of the camera's view to its rest posture; what is held stays held."""
     require_ready(ctx)
-    held = ctx.memory.held if _holding(ctx) else None
+    held = ctx.memory.held if sensed_holding(ctx) else None
     points = observe(ctx)
     with planning("home"):
         go_home(ctx, points)
-    _require_kept(ctx, held)
+    require_kept(ctx, held)
     error_rad = float(np.abs(ctx.arm_pos() - ctx.kinematics.home).max())
-    return AtHome(error_rad=round(error_rad, 4), holding=_holding(ctx))
+    return AtHome(error_rad=round(error_rad, 4), holding=sensed_holding(ctx))
 
 
 @tool(moves_robot=True, bypasses_gates=True, timeout_s=10.0)
 def stop(ctx: SkillContext) -> Stopped:
     """Stop the robot at once; it takes no command until a person resets the stop."""
     ctx.robot.stop()
-    return Stopped(stopped=ctx.robot.is_stopped)
+    deadline_s = ctx.clock() + STOP_SETTLE_S
+    while (speed := _max_joint_vel(ctx)) > AT_REST_RAD_S and ctx.clock() < deadline_s:
+        ctx.robot.sleep(0.02)
+    return Stopped(
+        stopped=ctx.robot.is_stopped, at_rest=speed <= AT_REST_RAD_S, max_joint_vel=round(speed, 4)
+    )
 
 
 def go_home(ctx: SkillContext, points: FloatArray) -> None:
@@ -155,12 +164,5 @@ def _yaws(ctx: SkillContext) -> Iterator[float]:
         yield float(np.angle(np.exp(1j * (now + np.deg2rad(turn_deg)))))
 
 
-def _holding(ctx: SkillContext) -> bool:
-    return ctx.robot.gripper_width_m is not None and is_holding(ctx)
-
-
-def _require_kept(ctx: SkillContext, held: HeldObject | None) -> None:
-    if held is not None and not _holding(ctx):
-        ctx.workspace.advance_epoch(f"the {held.label} was lost at {ctx.clock():.1f} s")
-        sensed = readings(gripper_state(ctx))
-        raise failure("dropped", f"the {held.label} was lost on the way; look for it", **sensed)
+def _max_joint_vel(ctx: SkillContext) -> float:
+    return float(np.abs(ctx.robot.state().joint_vel).max())

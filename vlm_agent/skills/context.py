@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -161,11 +161,13 @@ class SkillMemory:
         held: What is held, None if nothing is.
         obstacles: Points of the scene observed so far, world [m], (N, 3), thinned.
         last_grasp: Grasp artifact and index that was tried last, None before the first.
+        num_motions: Motions of arm or fingers begun so far.
     """
 
     held: HeldObject | None = None
     obstacles: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
     last_grasp: tuple[str, int] | None = None
+    num_motions: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,12 +179,20 @@ class SkillContext(ToolContext):
         kinematics: Kinematics of its arm.
         memory: What is held and what was seen; shared by all calls of a run.
         config: Settings of the skills.
+        moved_before: `memory.num_motions` when the call began.
     """
 
     robot: GuardedRobot
     kinematics: Kinematics
     memory: SkillMemory = field(default_factory=SkillMemory)
     config: SkillConfig = field(default_factory=SkillConfig)
+    moved_before: int = 0
+
+    def for_call(self, tool_name: str, call_id: str, cancel: threading.Event) -> SkillContext:
+        """Return this context bound to one call."""
+        bound = super().for_call(tool_name, call_id, cancel)
+        assert isinstance(bound, SkillContext)
+        return replace(bound, moved_before=self.memory.num_motions)
 
     @classmethod
     def create(

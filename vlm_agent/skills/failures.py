@@ -62,8 +62,11 @@ def planning(what: str, advice: str = "") -> Iterator[None]:
         raise failure(reason, f"{what}: {error}" + (f"; {advice}" if advice else "")) from error
 
 
-def outcome_failure(result: MotionResult, what: str) -> ToolError:
-    """Return the error of a motion that did not reach its goal."""
+def outcome_failure(result: MotionResult, what: str, *, has_moved: bool = False) -> ToolError:
+    """Return the error of a motion that did not reach its goal.
+
+    A refusal after the skill has moved already is `Failed`: only `Refused` promises that nothing moved.
+    """
     reasons: dict[MotionOutcome, tuple[Reason, str]] = {
         MotionOutcome.CANCELLED: ("cancelled", "cancelled; the robot is still"),
         MotionOutcome.STOPPED: ("stopped", "stopped; the stop stays latched until it is reset by hand"),
@@ -73,7 +76,10 @@ def outcome_failure(result: MotionResult, what: str) -> ToolError:
     }
     reason, text = reasons[result.outcome]
     detail = f" ({result.message})" if result.message else ""
-    return failure(reason, f"{what}: {text}{detail}", peak_force_n=finite(result.peak_force_n))
+    error = failure(reason, f"{what}: {text}{detail}", peak_force_n=finite(result.peak_force_n))
+    if has_moved and isinstance(error, Refused):
+        return Failed(f"{error}; the skill had moved before", reason=reason, evidence=error.evidence)
+    return error
 
 
 def fresh(workspace: Workspace, name: str, kind: ArtifactKind) -> Artifact:

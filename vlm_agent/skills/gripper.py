@@ -15,6 +15,7 @@ from vlm_agent.skills.motion import require_ready
 
 POLL_S = 0.02
 UNKNOWN_SIZE_M = 0.04
+WIDTH_TOLERANCE_M = 0.004
 
 
 class GripperOpened(BaseModel):
@@ -39,10 +40,13 @@ def open_gripper(ctx: SkillContext) -> GripperOpened:
     held = ctx.memory.held
     was_holding = is_holding(ctx)
     state = set_width(ctx, gripper_range(ctx)[1])
-    if is_holding(ctx):
-        raise failure("tracking", "the gripper did not open", **readings(state))
-    if was_holding or held is not None:
+    jammed = is_holding(ctx) or state.width_m < gripper_range(ctx)[1] - WIDTH_TOLERANCE_M
+    if was_holding or held is not None or jammed:
         ctx.workspace.advance_epoch(f"the gripper was opened at {ctx.clock():.1f} s")
+    if jammed:
+        raise failure(
+            "tracking", "the gripper did not open fully; move away and try again", **readings(state)
+        )
     return GripperOpened(width_m=round(state.width_m, 4), released=held.label if held else None)
 
 
@@ -118,6 +122,23 @@ def require_holding(ctx: SkillContext) -> HeldObject:
     return ctx.memory.held
 
 
+def sensed_holding(ctx: SkillContext) -> bool:
+    """Sense whether something is held; never with a robot that has no parallel gripper."""
+    return ctx.robot.gripper_width_m is not None and is_holding(ctx)
+
+
+def require_kept(ctx: SkillContext, held: HeldObject | None) -> None:
+    """Sense that what was held before a motion is held still.
+
+    Raises:
+        Failed: `dropped`.
+    """
+    if held is not None and not sensed_holding(ctx):
+        ctx.workspace.advance_epoch(f"the {held.label} was lost at {ctx.clock():.1f} s")
+        sensed = readings(gripper_state(ctx))
+        raise failure("dropped", f"the {held.label} was lost on the way; look for it", **sensed)
+
+
 def set_width(ctx: SkillContext, width_m: float, force_n: float | None = None) -> GripperState:
     """Move the fingers until they rest, and return what is sensed then.
 
@@ -133,10 +154,13 @@ def set_width(ctx: SkillContext, width_m: float, force_n: float | None = None) -
     width_m = min(max(width_m, low), high)
     command = GripperCommand(width_m, ctx.config.grasp_force_n if force_n is None else force_n)
     try:
+        ctx.memory.num_motions += 1
         ctx.robot.send(JointCommand(gripper=command))
         deadline_s = ctx.clock() + ctx.config.gripper_timeout_s
         ctx.robot.sleep(5 * POLL_S)
         while gripper_state(ctx).is_moving and ctx.clock() < deadline_s:
+            if ctx.cancel.is_set():
+                _hold_fingers(ctx, command.force_n)
             require_ready(ctx)
             ctx.robot.sleep(POLL_S)
         ctx.robot.sleep(ctx.config.settle_s)
@@ -144,6 +168,12 @@ def set_width(ctx: SkillContext, width_m: float, force_n: float | None = None) -
         raise failure("stopped", "the gripper was stopped") from error
     require_ready(ctx)
     return gripper_state(ctx)
+
+
+def _hold_fingers(ctx: SkillContext, force_n: float) -> None:
+    """Command the sensed width, so that the fingers rest where they are."""
+    ctx.robot.send(JointCommand(gripper=GripperCommand(gripper_state(ctx).width_m, force_n)))
+    ctx.robot.sleep(ctx.config.settle_s)
 
 
 def readings(state: GripperState) -> dict[str, float | None]:

@@ -13,8 +13,9 @@ from perception_tools.geometry import FloatArray, Transform
 from perception_tools.geometry import look_at as camera_looking_at
 from perception_tools.tool import PointWorld, tool
 from policies.motion import MotionError
-from vlm_agent.skills.context import SkillContext
+from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import failure, planning
+from vlm_agent.skills.gripper import require_kept, sensed_holding
 from vlm_agent.skills.motion import follow, plan_transit, require_ready
 from vlm_agent.skills.scene import capture, observe, obstacles
 
@@ -44,13 +45,15 @@ def look_at(
         distance_m: Distance of the camera from it [m].
     """
     require_ready(ctx)
+    held = ctx.memory.held if sensed_holding(ctx) else None
     camera, target = ctx.config.wrist_camera, np.asarray(target_m, dtype=np.float64)
     T_ee_camera = ctx.ee_pose().inverse() @ capture(ctx, camera).T_world_camera
     points = observe(ctx)
-    goal = _solve(ctx, target, distance_m, T_ee_camera, points)
+    goal = _solve(ctx, target, distance_m, T_ee_camera, points, held)
     with planning("look_at"):
-        trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=ctx.memory.held)
+        trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=held)
     follow(ctx, trajectory, "moving the wrist camera")
+    require_kept(ctx, held)
     frame = capture(ctx, camera)
     p_camera = frame.T_world_camera.inverse() @ target
     u, v = frame.intrinsics.project(p_camera)
@@ -90,6 +93,7 @@ def _solve(
     distance_m: float,
     T_ee_camera: Transform,
     points: FloatArray,
+    held: HeldObject | None,
 ) -> FloatArray:
     """Return joint positions for the view that turns the hand least and can be reached."""
     rest = ctx.kinematics.forward(ctx.kinematics.home)
@@ -101,7 +105,7 @@ def _solve(
             return ctx.kinematics.inverse(
                 hands[k],
                 ctx.kinematics.home,
-                obstacles=obstacles(ctx, points, ctx.config.margin_m / 2, held=ctx.memory.held),
+                obstacles=obstacles(ctx, points, ctx.config.margin_m / 2, held=held),
                 gripper_width_m=ctx.opening_m(),
             )
         except MotionError as error:

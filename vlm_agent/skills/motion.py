@@ -15,7 +15,6 @@ from vlm_agent.skills.failures import failure, outcome_failure
 from vlm_agent.skills.scene import obstacles
 
 LIFT_STEPS = (1.0, 0.6, 0.3)
-SAME_PLACE_M = 0.003
 
 
 def require_ready(ctx: SkillContext) -> None:
@@ -98,8 +97,13 @@ def follow(
     if np.isfinite(at_rest_n):
         limit_n = float(at_rest_n) + (ctx.config.transit_force_n if force_n is None else force_n)
     result = ctx.robot.execute(trajectory, ctx.cancel, max_force_n=limit_n)
+    has_moved = ctx.memory.num_motions > ctx.moved_before
+    if result.outcome is not MotionOutcome.REFUSED:
+        ctx.memory.num_motions += 1
+    if result.outcome is MotionOutcome.CONTACT and not contact_ok:
+        ctx.workspace.advance_epoch(f"{what} touched something at {ctx.clock():.1f} s")
     if not result.reached and not (contact_ok and result.outcome is MotionOutcome.CONTACT):
-        raise outcome_failure(result, what)
+        raise outcome_failure(result, what, has_moved=has_moved)
     return result
 
 
@@ -130,13 +134,12 @@ def plan_approach(
 
 @contextmanager
 def changing(ctx: SkillContext, what: str) -> Iterator[None]:
-    """Advance the scene's epoch when the block ends, however it ends, if the hand moved in it."""
-    pose, opening_m = ctx.ee_pose(), ctx.opening_m()
+    """Advance the scene's epoch when the block ends, however it ends, if arm or fingers moved in it."""
+    before = ctx.memory.num_motions
     try:
         yield
     finally:
-        moved_m = float(np.linalg.norm(ctx.ee_pose().position_m - pose.position_m))
-        if moved_m > SAME_PLACE_M or abs(ctx.opening_m() - opening_m) > SAME_PLACE_M:
+        if ctx.memory.num_motions > before:
             ctx.workspace.advance_epoch(f"{what} moved things at {ctx.clock():.1f} s")
 
 
