@@ -175,7 +175,7 @@ class _Run:
     ) -> None:
         self.agent, self.config, self.trace = agent, agent.config, agent.trace
         self.instruction, self.images, self.seeds = instruction, images, seeds
-        self.ledger = Ledger()
+        self.ledger = Ledger(agent.executor.context.workspace)
         agent.executor.register(make_finish(self.ledger))
         self.specs = agent.executor.specs()
         tools = agent.executor.tools

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from perception_tools.artifacts import KINDS, Artifact, Workspace
 from perception_tools.errors import BadArguments, ErrorKind
-from perception_tools.results import ToolCall, ToolResult
+from perception_tools.results import ArtifactPart, ToolCall, ToolResult
 from perception_tools.tool import Tool, ToolContext, tool
 
 FINISH = "finish"
+_NAME = re.compile(rf"(?:{'|'.join(KINDS)})_[0-9]+")
+GESTURES = ("home", "look_at", "open_gripper", "close_gripper", "stop")  # a picture shows their outcome
 Finish = Literal["done", "answered", "impossible", "unclear", "failed"]
 
 
@@ -40,6 +45,9 @@ class Entry:
     name: str
     is_good: bool  # an ok result of a read-only tool
     denies: bool  # it says ``holds: false``
+    is_picture: bool = False  # it only shows something, and tells nothing of it
+    stale: str = ""  # artifact it was computed from that was sensed before the last motion
+    question: str = ""  # tool and arguments, artifacts by their labels
 
 
 @dataclass
@@ -47,28 +55,89 @@ class Ledger:
     """What the calls of a run showed, in order.
 
     Attributes:
+        workspace: Artifacts of the run; without them, all that is named counts as new.
         entries: Answered calls by id.
-        since_motion: Ids of good perception results after the last motion.
+        since_motion: Ids of good perception results after the last motion, from what was sensed after it.
+        new_calls: Ids of all calls after the last motion.
         last_motion: The last call that moved, or may have moved, the robot ("" if none).
+        moved_things: Whether any motion was more than a gesture: then a picture alone shows nothing.
         is_alone: Whether the present turn has one call only.
         verdict: Set by an accepted `finish`.
     """
 
+    workspace: Workspace | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     since_motion: list[str] = field(default_factory=list)
+    new_calls: set[str] = field(default_factory=set)
     last_motion: str = ""
+    moved_things: bool = False
     is_alone: bool = True
     verdict: Verdict | None = None
 
     def record(self, call: ToolCall, called: Tool[Any] | None, result: ToolResult) -> None:
         """Take note of an answered call."""
         is_good = result.ok and called is not None and called.spec.read_only
-        self.entries[call.id] = Entry(call.id, call.name, is_good, _denies(result.value))
+        given = [a for name in _strings(call.arguments) if (a := self._artifact(name)) is not None]
+        stale = next((a.name for a in given if not self._is_new(a)), "")
+        self.entries[call.id] = Entry(
+            call.id,
+            call.name,
+            is_good,
+            _denies(result.value),
+            _is_picture(result),
+            stale,
+            f"{call.name} {self._labelled(call.arguments)}",
+        )
         if called is not None and called.moves_robot and _moved(result):
             self.last_motion = f"{call.name}, {call.id}"
+            self.moved_things |= call.name not in GESTURES
             self.since_motion.clear()
-        elif is_good:
+            self.new_calls.clear()
+            return
+        self.new_calls.add(call.id)
+        if is_good and not stale:
             self.since_motion.append(call.id)
+
+    def denied(self) -> Entry | None:
+        """Return a result since the motion that says ``holds: false``, not answered otherwise later."""
+        newest = {self.entries[name].question: self.entries[name] for name in self.since_motion}
+        return next((entry for entry in newest.values() if entry.denies), None)
+
+    def _artifact(self, name: str) -> Artifact | None:
+        if self.workspace is None or _NAME.fullmatch(name) is None:
+            return None
+        return next((a for a in self.workspace.all() if a.name == name), None)
+
+    def _is_new(self, artifact: Artifact) -> bool:
+        """Whether it, and all it was computed from, was made by calls after the last motion."""
+        if not self.last_motion:
+            return True
+        parents = [self._artifact(name) for name in artifact.parents]
+        is_made_since = artifact.call_id in self.new_calls
+        return is_made_since and all(p is None or self._is_new(p) for p in parents)
+
+    def _labelled(self, value: Any) -> Any:
+        """Return arguments with the names of artifacts replaced by their labels."""
+        if isinstance(value, Mapping):
+            return sorted((str(key), str(self._labelled(item))) for key, item in value.items())
+        if isinstance(value, str) and (artifact := self._artifact(value)) is not None:
+            return artifact.label or value
+        return value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(item)
+
+
+def _is_picture(result: ToolResult) -> bool:
+    """Whether a result is a new picture and nothing more, as of capture, crop, zoom and draw."""
+    made = any(isinstance(p, ArtifactPart) and p.kind == "image" for p in result.parts)
+    tells = {"count", "objects", "masks", "points", "holds", "depth_m", "position_m", "candidates"}
+    return (made or "image" in result.value) and not tells & set(result.value)
 
 
 def _moved(result: ToolResult) -> bool:
@@ -131,6 +200,12 @@ def check_evidence(ledger: Ledger, outcome: Finish, evidence: list[str]) -> None
                 f"finish: {entry.call_id} ({entry.name}) is no successful perception result; "
                 f"{_usable(ledger, outcome)}"
             )
+        if outcome == "done" and entry.stale and entry.call_id in ledger.new_calls:
+            raise BadArguments(
+                f"finish: {entry.call_id} ({entry.name}) is computed from {entry.stale}, sensed before "
+                f"the last motion ({ledger.last_motion}): capture again and repeat it; "
+                f"{_usable(ledger, outcome)}"
+            )
         if outcome == "done" and entry.call_id not in ledger.since_motion:
             raise BadArguments(
                 f"finish: {entry.call_id} ({entry.name}) was made before the last motion "
@@ -141,6 +216,21 @@ def check_evidence(ledger: Ledger, outcome: Finish, evidence: list[str]) -> None
                 f"finish: {entry.call_id} ({entry.name}) says holds: false, so it is not done; "
                 "act again, or finish with outcome failed"
             )
+
+    if (
+        outcome == "done"
+        and ledger.moved_things
+        and all(ledger.entries[name].is_picture for name in evidence)
+    ):
+        raise BadArguments(
+            "finish: a picture alone does not show that it is done; "
+            "ask a tool what is in it (e.g. detect, relation) and cite that"
+        )
+    if outcome == "done" and (denied := ledger.denied()) is not None:
+        raise BadArguments(
+            f"finish: {denied.call_id} ({denied.name}) since the last motion says holds: false; "
+            "ask again, act again, or finish with outcome failed"
+        )
 
 
 def _usable(ledger: Ledger, outcome: Finish) -> str:

@@ -87,7 +87,7 @@ def test_done_before_looking_is_sent_back_with_what_to_do(bench):
     agent, model = bench(
         says(call("move", "m")),
         finish("done"),
-        says(call("look", "l")),
+        says(call("relate", "l", holds=True)),
         finish("done", "l"),
     )
     result = agent.run("x")

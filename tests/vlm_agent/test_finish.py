@@ -2,6 +2,7 @@
 
 import pytest
 
+from perception_tools.artifacts import Workspace
 from perception_tools.errors import BadArguments, ErrorKind
 from perception_tools.results import ToolResult, ValuePart
 from tests.vlm_agent.toys import call, look, make_context, move, relate
@@ -15,7 +16,7 @@ def ledger():
     entries = [
         ("look_1", look, None, {}),
         ("move_1", move, None, {}),
-        ("look_2", look, None, {}),
+        ("look_2", look, None, {"image": "image_2"}),
         ("relate_1", relate, None, {"holds": True}),
         ("relate_2", relate, None, {"all": [{"holds": False}]}),
         ("negative_1", look, ErrorKind.NEGATIVE, {}),
@@ -29,8 +30,6 @@ def ledger():
 @pytest.mark.parametrize(
     ("outcome", "evidence"),
     [
-        ("done", ["look_2"]),
-        ("done", ["relate_1", "look_2"]),
         ("answered", ["look_1"]),
         ("answered", ["relate_2"]),  # the answer may be no
         ("impossible", []),
@@ -55,6 +54,8 @@ def test_supported_verdicts_are_accepted(ledger, outcome, evidence):
         ("done", ["look_2", "look_1"], "before the last motion"),
         ("done", ["relate_2"], "says holds: false"),
         ("done", ["move_1"], "is no successful perception result"),
+        ("done", ["look_2"], "a picture alone"),
+        ("done", ["relate_1"], r"relate_2 \(relate\) since the last motion says holds: false"),
         ("done", ["negative_1"], "is no successful perception result"),
         ("answered", ["negative_1"], "is no successful perception result"),
         ("answered", ["nothing"], "no call 'nothing' in this run"),
@@ -96,6 +97,16 @@ def test_a_skill_that_was_not_started_leaves_them_fresh(result):
     assert ledger.since_motion == ["a"]
 
 
+def test_done_needs_one_result_that_tells_something():
+    ledger = Ledger()
+    answered(ledger, "move_1", move)
+    answered(ledger, "look_1", look, {"image": "image_1"})
+    answered(ledger, "relate_1", relate, {"holds": True})
+    check_evidence(ledger, "done", ["look_1", "relate_1"])
+    with pytest.raises(BadArguments, match="a picture alone"):
+        check_evidence(ledger, "done", ["look_1"])
+
+
 @pytest.mark.parametrize("summary", ["", "   "])
 def test_every_verdict_needs_words(summary):
     tool = make_finish(Ledger())
@@ -114,3 +125,50 @@ def test_every_parameter_is_described_to_the_model():
     assert set(spec.parameters["properties"]) == {"outcome", "summary", "evidence"}
     assert spec.parameters["properties"]["outcome"]["enum"][0] == "done"
     assert not spec.read_only
+
+
+def answered(ledger, call_id, tool, value=None, **arguments):
+    parts = (ValuePart(value or {}),)
+    ledger.record(call(tool.name, call_id, **arguments), tool, ToolResult(call_id, tool.name, parts))
+
+
+def boxes_of(workspace, call_id):
+    """Put a picture and two boxes in it, as one call; return the boxes' names."""
+    image = workspace.put("image", None, frame="camera:scene", stamp_s=0.0, call_id=call_id)
+    put = dict(frame="world", stamp_s=0.0, call_id=call_id, parents=(image.name,))
+    return [workspace.put("box", None, label=label, **put).name for label in ("block", "bowl")]
+
+
+def test_a_relation_of_boxes_seen_before_the_motion_is_no_evidence():
+    workspace = Workspace()
+    ledger = Ledger(workspace)
+    a, b = boxes_of(workspace, "look_1")
+    answered(ledger, "look_1", look)
+    answered(ledger, "move_1", move)
+    answered(ledger, "old", relate, {"holds": True}, a=a, b=b)
+    with pytest.raises(BadArguments, match=r"old \(relate\) is computed from box_1, sensed before"):
+        check_evidence(ledger, "done", ["old"])
+    late = workspace.put("box", None, frame="world", stamp_s=9.0, call_id="refit", parents=(a,)).name
+    answered(ledger, "refit", relate, {}, a=a)
+    answered(ledger, "old_2", relate, {"holds": True}, a=late, b=b)
+    with pytest.raises(BadArguments, match="is computed from"):
+        check_evidence(ledger, "done", ["old_2"])
+    a, b = boxes_of(workspace, "look_2")
+    answered(ledger, "look_2", look)
+    answered(ledger, "new", relate, {"holds": True}, a=a, b=b)
+    check_evidence(ledger, "done", ["look_2", "new"])
+
+
+def test_a_denial_counts_until_the_same_question_is_answered_otherwise():
+    workspace = Workspace()
+    ledger = Ledger(workspace)
+    answered(ledger, "move_1", move)
+    for k, holds in enumerate((False, True)):
+        a, b = boxes_of(workspace, f"look_{k}")
+        answered(ledger, f"look_{k}", look)
+        answered(ledger, f"find_{k}", relate, {"count": 2}, image="image_1")
+        answered(ledger, f"relate_{k}", relate, {"holds": holds}, a=a, b=b, relation="inside")
+        if not holds:
+            with pytest.raises(BadArguments, match=r"relate_0 .* says holds: false"):
+                check_evidence(ledger, "done", ["find_0"])
+    check_evidence(ledger, "done", ["find_1"])
