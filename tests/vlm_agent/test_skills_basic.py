@@ -47,6 +47,18 @@ def test_registry_names_are_the_skills_names():
     assert list(load_skills(["stop", "pick"])) == ["stop", "pick"]
 
 
+def test_skills_that_plan_have_dry_runs():
+    plan = {n for n, s in load_skills().items() if "dry_run" in s.spec.parameters["properties"]}
+    assert plan == {"look_at", "move_to", "pick", "place", "home"}
+
+
+def test_dry_run_of_a_move_tells_the_planned_pose():
+    g = make_gantry()
+    value = move_to(g.ctx, position_m=(0.4, 0.1, 0.3), yaw_rad=0.0, dry_run=True)
+    assert value.dry_run and value.position_m == pytest.approx((0.4, 0.1, 0.3), abs=1e-3)
+    assert value.error_m < 1e-3
+
+
 def test_unknown_skill_says_which_there_are():
     with pytest.raises(ValueError, match=r"did you mean 'place'.*look_at, move_to"):
         load_skills(["plac"])

@@ -15,7 +15,7 @@ from policies.motion import MotionError
 from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import planning
 from vlm_agent.skills.gripper import require_kept, sensed_holding
-from vlm_agent.skills.motion import follow, lift_away, plan_transit, require_ready
+from vlm_agent.skills.motion import follow, lift_away, plan_transit, raised, require_ready
 from vlm_agent.skills.scene import observe, obstacles
 
 AT_HOME_RAD = 0.02
@@ -31,13 +31,15 @@ class Moved(BaseModel):
     yaw_rad: float = Field(description="rotation of the hand about the vertical [rad]")
     error_m: float = Field(description="distance from the wanted position [m]")
     holding: bool = Field(description="sensed: something is held")
+    dry_run: bool = Field(description="only planned, nothing moved: the pose is the planned one")
 
 
 class AtHome(BaseModel):
     """Sensed state at home."""
 
-    error_rad: float = Field(description="largest joint error [rad]")
+    error_rad: float = Field(description="largest joint error [rad]; in a dry run, the way to go")
     holding: bool = Field(description="sensed: something is held")
+    dry_run: bool = Field(description="only planned, nothing moved")
 
 
 class Stopped(BaseModel):
@@ -53,6 +55,7 @@ def move_to(
     ctx: SkillContext,
     position_m: PointWorld,
     yaw_rad: Annotated[float, Field(ge=-3.1416, le=3.1416)] | None = None,
+    dry_run: bool = False,
 ) -> Moved:
     """Move the hand, pointing down, to a position; it keeps clear of everything seen.
 
@@ -60,6 +63,7 @@ def move_to(
         position_m: Where the grasp centre between the fingertips goes, [x, y, z] in world [m].
         yaw_rad: Rotation of the hand about the vertical, 0 opens the fingers along world y;
             null lets the arm choose.
+        dry_run: Only plan and report, move nothing.
     """
     require_ready(ctx)
     held = ctx.memory.held if sensed_holding(ctx) else None
@@ -68,29 +72,39 @@ def move_to(
     goal = _solve(ctx, wanted, yaw_rad, points, held)
     with planning("move_to"):
         trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=held)
-    follow(ctx, trajectory, "moving")
-    require_kept(ctx, held)
-    pose = ctx.ee_pose()
+    if not dry_run:
+        follow(ctx, trajectory, "moving")
+        require_kept(ctx, held)
+    pose = ctx.kinematics.forward(goal) if dry_run else ctx.ee_pose()
     x, y, z = (round(float(value), 4) for value in pose.position_m)
     return Moved(
         position_m=(x, y, z),
         yaw_rad=round(yaw_of(pose), 4),
         error_m=round(float(np.linalg.norm(pose.position_m - wanted)), 4),
         holding=held is not None or sensed_holding(ctx),
+        dry_run=dry_run,
     )
 
 
 @tool(moves_robot=True, timeout_s=120.0)
-def home(ctx: SkillContext) -> AtHome:
-    """Move the arm out of the camera's view to its rest posture; what is held stays held."""
+def home(ctx: SkillContext, dry_run: bool = False) -> AtHome:
+    """Move the arm out of the camera's view to its rest posture; what is held stays held.
+
+    Args:
+        dry_run: Only plan and report, move nothing.
+    """
     require_ready(ctx)
     held = ctx.memory.held if sensed_holding(ctx) else None
     points = observe(ctx)
     with planning("home"):
-        go_home(ctx, points)
-    require_kept(ctx, held)
+        if dry_run:
+            _plan_home(ctx, points)
+        else:
+            go_home(ctx, points)
+    if not dry_run:
+        require_kept(ctx, held)
     error_rad = float(np.abs(ctx.arm_pos() - ctx.kinematics.home).max())
-    return AtHome(error_rad=round(error_rad, 4), holding=sensed_holding(ctx))
+    return AtHome(error_rad=round(error_rad, 4), holding=sensed_holding(ctx), dry_run=dry_run)
 
 
 @tool(moves_robot=True, bypasses_gates=True, timeout_s=10.0)
@@ -121,6 +135,25 @@ def go_home(ctx: SkillContext, points: FloatArray) -> None:
         lift_away(ctx, ctx.config.lift_m, "moving up to get home")
         trajectory = plan_transit(ctx, ctx.arm_pos(), target, points, held=held)
     follow(ctx, trajectory, "going home")
+
+
+def _plan_home(ctx: SkillContext, points: FloatArray) -> None:
+    """Plan what `go_home` would do.
+
+    Raises:
+        MotionError: No way home.
+    """
+    start, target, held = ctx.arm_pos(), ctx.kinematics.home, ctx.memory.held
+    try:
+        plan_transit(ctx, start, target, points, held=held)
+    except MotionError:
+        up = ctx.kinematics.plan_linear(
+            start,
+            [raised(ctx.ee_pose(), ctx.config.lift_m)],
+            gripper_width_m=ctx.opening_m(),
+            speed_m_s=ctx.config.lift_speed_m_s,
+        )
+        plan_transit(ctx, up.joint_pos[-1], target, points, held=held)
 
 
 def pointing_down(position_m: FloatArray, yaw_rad: float) -> Transform:

@@ -30,6 +30,7 @@ class Looking(BaseModel):
     camera_position_m: tuple[float, float, float] = Field(description="where it is in world [m]")
     distance_m: float = Field(description="distance from it to the target [m]")
     uv_px: tuple[float, float] = Field(description="where the target is in its image [px]")
+    dry_run: bool = Field(description="only planned, nothing moved: the pose is the planned one")
 
 
 @tool(moves_robot=True, timeout_s=120.0)
@@ -37,34 +38,40 @@ def look_at(
     ctx: SkillContext,
     target_m: PointWorld,
     distance_m: Annotated[float, Field(ge=0.15, le=0.8)] = 0.35,
+    dry_run: bool = False,
 ) -> Looking:
     """Move the wrist camera so that it looks at a point from a distance, then capture with it.
 
     Args:
         target_m: Point to look at, [x, y, z] in world [m].
         distance_m: Distance of the camera from it [m].
+        dry_run: Only plan and report, move nothing.
     """
     require_ready(ctx)
     held = ctx.memory.held if sensed_holding(ctx) else None
     camera, target = ctx.config.wrist_camera, np.asarray(target_m, dtype=np.float64)
-    T_ee_camera = ctx.ee_pose().inverse() @ capture(ctx, camera).T_world_camera
+    frame = capture(ctx, camera)
+    T_ee_camera = ctx.ee_pose().inverse() @ frame.T_world_camera
     points = observe(ctx)
     goal = _solve(ctx, target, distance_m, T_ee_camera, points, held)
     with planning("look_at"):
         trajectory = plan_transit(ctx, ctx.arm_pos(), goal, points, held=held)
-    follow(ctx, trajectory, "moving the wrist camera")
-    require_kept(ctx, held)
-    frame = capture(ctx, camera)
-    p_camera = frame.T_world_camera.inverse() @ target
+    T_world_camera = ctx.kinematics.forward(goal) @ T_ee_camera
+    if not dry_run:
+        follow(ctx, trajectory, "moving the wrist camera")
+        require_kept(ctx, held)
+        T_world_camera = capture(ctx, camera).T_world_camera
+    p_camera = T_world_camera.inverse() @ target
     u, v = frame.intrinsics.project(p_camera)
     if not (0 <= u < frame.intrinsics.width and 0 <= v < frame.intrinsics.height):
         raise failure("tracking", "the target is not in the wrist camera's view after the motion")
-    x, y, z = (round(float(value), 4) for value in frame.T_world_camera.position_m)
+    x, y, z = (round(float(value), 4) for value in T_world_camera.position_m)
     return Looking(
         camera=camera,
         camera_position_m=(x, y, z),
         distance_m=round(float(np.linalg.norm(p_camera)), 4),
         uv_px=(round(float(u), 1), round(float(v), 1)),
+        dry_run=dry_run,
     )
 
 
