@@ -11,7 +11,7 @@ PUT: put place move set lay position deposit transfer relocate shift slide push 
     return slip plunk plonk sit stow drag haul ferry situate pick-and-place nestle perch balance wedge slot
     lower settle dunk prop shove reposition
 GET: get fetch
-TAKE: take pick pick-up grab lift lift-up hold hold-up hold-on-to grasp raise seize collect retrieve
+TAKE: take pick pick-up grab lift lift-up hold hold-up keep-hold-of keep-in-the-air keep hold-on-to grasp raise seize collect retrieve
     get-hold-of take-hold-of grab-hold-of get-a-hold-of grip clutch hoist snatch scoop-up gather acquire
     obtain
 DROP: drop release let-go-of let-go set-down put-down lay-down

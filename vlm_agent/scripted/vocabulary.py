@@ -114,9 +114,9 @@ _DECOR = (
 
 _DEGREES = {  # key, most: positive / comparative / superlative
     ("size", True): "big large huge giant enormous massive sizable sizeable hefty bulky chunky bigish / "
-    "bigger larger / biggest largest hugest most-massive",
+    "bigger larger greater / biggest largest hugest most-massive",
     ("size", False): "small little tiny mini miniature minuscule petite compact wee teeny diminutive / "
-    "smaller littler tinier / smallest littlest tiniest",
+    "smaller littler tinier less-big less-large / smallest littlest tiniest",
     ("height", True): "tall high lofty / taller higher / tallest highest",
     (
         "height",
