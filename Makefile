@@ -38,7 +38,7 @@ check: install-dev  ## lint, format, types, import rule, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not render and not gpu and not ros" --benchmark-disable
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not long and not render and not gpu and not ros" --benchmark-disable
 
 test: install-dev  ## all tests that need no GPU, no ROS and no network
 	$(BIN)/python -m pytest -n auto -m "not slow and not gpu and not ros" --benchmark-disable
