@@ -12,7 +12,7 @@ import yaml
 
 from sim.objects import ObjectSpec
 
-PhraseSplit = Literal["dev", "test"]
+PhraseSplit = Literal["dev", "test", "blind"]
 _PLAIN_SHARE = 0.55  # how often the plain word is said rather than a synonym
 
 
@@ -36,8 +36,14 @@ class Noun:
 
 @cache
 def _vocabulary() -> dict[str, Any]:
-    text = Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    words, blind = (
+        yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+        for name in ("phrases.yaml", "phrases_blind.yaml")
+    )
+    for part in ("targets", "sentences"):
+        for kind, templates in blind[part].items():
+            words[part][kind] = [*words[part][kind], *templates]
+    return words
 
 
 class Phrases:
@@ -45,17 +51,19 @@ class Phrases:
 
     Args:
         rng: Source of randomness.
-        split: `dev` or `test` sentences and synonyms; plain words belong to both.
+        split: `dev`, `test` or `blind` sentences; plain words belong to all. Synonyms and relations
+            have only `dev` and `test`, `blind` sentences use the latter.
     """
 
     def __init__(self, rng: np.random.Generator, split: PhraseSplit) -> None:
         """See the class."""
         self._rng, self._split = rng, split
+        self._words: Literal["dev", "test"] = "dev" if split == "dev" else "test"
 
     def word(self, kind: Literal["colors", "shapes", "sizes"], name: str, avoid: tuple[str, ...] = ()) -> str:
         """Say a colour, shape or size; `avoid` are words that would mislead in this scene."""
         entry = _vocabulary()[kind][name]
-        synonyms = [w for w in entry[self._split] if w not in avoid]
+        synonyms = [w for w in entry[self._words] if w not in avoid]
         if not synonyms or self._rng.random() < _PLAIN_SHARE:
             return entry["plain"]
         return self._pick(synonyms)
@@ -67,7 +75,7 @@ class Phrases:
 
     def relation(self, name: str) -> str:
         """Say a spatial relation, e.g. "to the left of"."""
-        return self._pick(_vocabulary()["relations"][name][self._split])
+        return self._pick(_vocabulary()["relations"][name][self._words])
 
     def target(self, form: str, **slots: str) -> str:
         """Say a noun phrase with article that singles an object out, e.g. "the leftmost block"."""

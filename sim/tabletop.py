@@ -26,6 +26,7 @@ from sim.visibility import visible_fractions
 BENCHMARK_FAMILIES = tuple(f for f in FAMILIES if f != "mixed")
 QUESTION_FAMILY = "question"
 TEST_SEEDS_FROM = 7_000_000
+BLIND_SEEDS_FROM = 8_000_000
 _ATTEMPTS = 60
 _SHIFT_M = 0.008  # objects that move farther than this while settling were not stable
 
@@ -105,7 +106,8 @@ class TabletopWorld:
         """Build the episode of a seed; equal seeds give equal episodes.
 
         Args:
-            seed: Any integer >= 0; from `TEST_SEEDS_FROM` on, instructions use the test phrases.
+            seed: Any integer >= 0; from `TEST_SEEDS_FROM` on, instructions use the test phrases, from
+                `BLIND_SEEDS_FROM` on the blind ones.
             family: Family, or None for the one that the seed falls into.
 
         Raises:
@@ -185,7 +187,9 @@ class TabletopWorld:
 
     def _draw(self, seed: int, family: str, stream: str) -> tuple[Task, TabletopScene, Judge, int]:
         """Draw until the settled scene is as intended; attempt k has its own random stream."""
-        split: PhraseSplit = "test" if seed >= TEST_SEEDS_FROM else "dev"
+        split: PhraseSplit = (
+            "blind" if seed >= BLIND_SEEDS_FROM else "test" if seed >= TEST_SEEDS_FROM else "dev"
+        )
         for attempt in range(_ATTEMPTS):
             rng = np.random.default_rng((seed, zlib.crc32(stream.encode()), attempt))
             try:
