@@ -11,7 +11,8 @@ PUT: put place move set lay position deposit transfer relocate shift slide push 
     return slip plunk plonk sit stow drag haul ferry situate pick-and-place nestle perch balance wedge slot
     lower settle dunk prop shove reposition
 GET: get fetch
-TAKE: take pick pick-up grab lift lift-up hold hold-up keep-hold-of keep-in-the-air keep hold-on-to grasp raise seize collect retrieve
+TAKE: take pick pick-up grab lift lift-up hold hold-up keep-hold-of keep hold-on-to
+    grasp raise seize collect retrieve
     get-hold-of take-hold-of grab-hold-of get-a-hold-of grip clutch hoist snatch scoop-up gather acquire
     obtain
 DROP: drop release let-go-of let-go set-down put-down lay-down
@@ -34,7 +35,8 @@ WANT: i-want i-would-like i-need i-wish i-would-love i-would-prefer i-prefer we-
     can-i-have may-i-have could-i-have can-we-have could-we-have it-would-be-nice-to-have
     it-would-be-great-to-have let-us-see i-would-love-to-have i-would-love-to-see i-need-to-have let-us-have
     i-would-appreciate have make i-would-like-to-see i-want-to-see i-would-like-to-have i-want-to-have let
-ENSURE: make-sure ensure make-certain see-to-it see-to arrange-things-so arrange-it-so make-it-so be-sure
+ENSURE: it-would-be-nice-if it-would-be-great-if it-would-be-good-if i-would-love-it-if i-would-like-it-if
+    make-sure ensure make-certain see-to-it see-to arrange-things-so arrange-it-so make-it-so be-sure
     arrange-for guarantee
 BE: be to-be being is-to-be are-to-be been end-up to-end-up remain wind-up ends-up to-sit to-rest to-stand
 GO: go goes to-go is-to-go are-to-go belong belongs come gets going
@@ -176,6 +178,9 @@ below: under below beneath underneath underneath-of
 
 # Politeness and adverbs that change nothing.
 FILLERS = """
+i-would-love-it-if-you-could i'd-love-it-if-you
+it-would-be-nice-if-you-could it-would-be-great-if-you-could it-would-help-me-if-you-could
+i-would-appreciate-it-if-you-could it-would-help-if-you-could
 please kindly pls plz please-please thanks thank-you thank-you-very-much many-thanks cheers thx ta could-you
 can-you would-you will-you could-you-please can-you-please would-you-please will-you-please would-you-mind
 do-you-mind would-it-be-possible-to is-it-possible-to would-you-be-able-to are-you-able-to

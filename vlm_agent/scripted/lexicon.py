@@ -109,6 +109,8 @@ def _spatial() -> Entries:
     for name, phrases in rows(function_words.PREPOSITIONS).items():
         for phrase in phrases:
             yield phrase, Entry("REL", Rel(name.rstrip("!"), name.endswith("!")))
+            if phrase.split()[0] in ("on", "in", "at", "to"):  # "set it down on the far side of"
+                yield f"down {phrase}", Entry("REL", Rel(name.rstrip("!"), is_motion=True))
     for phrase, side in spatial_words.places():
         yield phrase, Entry("ONSIDE", side)
     for phrase, side in spatial_words.adjectives():
