@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := habilis.py sim policies vlm_agent perception_tools hardware
 
 .PHONY: help install install-dev system demo check test test-slow bench clean
 

@@ -1,7 +1,7 @@
 """Measure `detect`'s vision on simulated scenes against the truth, which only this script reads.
 
     python tests/bench/bench_detect.py --scenes 20
-    python tests/bench/bench_detect.py --scenes 100 --set contact --pictures /tmp/out
+    python tests/bench/bench_detect.py --scenes 100 --set contact --pictures DIR
 
 Sets: `apart` (objects with gaps, arm at home), `contact` (a small object in or on a wider one),
 `alike` (the same with one colour for both), `wrist` (the view from above one object). An object
