@@ -12,7 +12,7 @@ The model in `allegro.xml` is authored for this project after public facts; no f
   work on in-hand rotation uses (Isaac Gym Envs `AllegroHand`; Qi et al. 2022, arXiv 2210.04887).
 
 Joint damping is the torque-speed line of the motors: 0.7 N m at rest, nothing at 9.52 rad/s. Gravity is
-not compensated: a horizontal finger sags by about 0.03 rad. Accelerations and jerks have no published
+not compensated: a finger sags by up to 0.05 rad. Accelerations and jerks have no published
 limit. Phalanges collide as capsules whose front is where the real flat face is; the tips are rubber.
 
 Frames: root = wrist mount, z along the fingers, x out of the palm, y to the thumb's side. The maker's
@@ -31,7 +31,7 @@ import numpy as np
 from policies.robot import JointLimits
 from sim.robots.hand import HandModel
 
-__all__ = ["ALLEGRO", "HOME", "JOINTS", "LIMITS", "TIPS", "allegro_spec"]
+__all__ = ["ALLEGRO", "HOME", "JOINTS", "LIMITS", "PINCH", "TIPS", "allegro_spec"]
 
 FINGERS: Final = ("index", "middle", "ring")
 JOINTS: Final = (
@@ -56,8 +56,18 @@ LIMITS: Final = JointLimits(
     effort=np.full(16, MAX_TORQUE_N_M),
 )
 
-# Fingers half closed over the palm, thumb opposed, tips about 60 mm apart.
+# Fingers half closed over the palm, thumb opposed: a ball of 60 mm passes between the tips.
 HOME: Final = np.array([0.0, 0.5, 0.6, 0.4] * 3 + [1.1, 0.4, 0.3, 0.4])
+
+# All four tips touch a ball of 50 mm at the site `grasp`; flexing further squeezes it.
+PINCH: Final = np.array(
+    [
+        *(0.082, 0.791, 0.744, 0.224),
+        *(0.273, 0.775, 0.585, 0.304),
+        *(0.428, 1.036, 0.582, -0.165),
+        *(1.396, 0.186, 0.727, 0.017),
+    ]
+)
 
 
 def allegro_spec() -> mujoco.MjSpec:
@@ -71,5 +81,6 @@ ALLEGRO: Final = HandModel(
     root_body="palm",
     limits=LIMITS,
     home=HOME,
+    pinch=PINCH,
     tip_sites=TIPS,
 )

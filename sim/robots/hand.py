@@ -21,8 +21,8 @@ class HandModel:
 
     Every model's root body has its frame on the wrist mount (z along the fingers, x out of the palm)
     and every joint has a position actuator of the same name. Sites: `palm` (centre of the palm's inner
-    face; x along the fingers, z out of the palm), `grasp` (where thumb and fingers meet; z along the
-    fingers, y from the thumb to the fingers), and one on each fingertip.
+    face; x along the fingers, z out of the palm), `grasp` (where the tips meet on a ball of 50 mm;
+    z out of the palm, y from the thumb to the fingers), and one on each fingertip.
 
     Attributes:
         name: Name on the command line.
@@ -30,6 +30,7 @@ class HandModel:
         root_body: Root body.
         limits: Limits of the joints, in the order of the actuators.
         home: Half-open posture without contact [rad], (num_joints,).
+        pinch: Posture whose tips touch a ball of 50 mm at `grasp` [rad], (num_joints,).
         tip_sites: Fingertip sites; index, middle, ring, thumb. The geoms of the tips have the same names.
     """
 
@@ -38,4 +39,5 @@ class HandModel:
     root_body: str
     limits: JointLimits
     home: FloatArray
+    pinch: FloatArray
     tip_sites: tuple[str, ...]
