@@ -1,0 +1,211 @@
+"""How a policy's action in [-1, 1] becomes controls; the vocabulary of action spaces."""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import mujoco
+import torch
+from torch import Tensor
+
+from sim.batch.handles import Actuators, Joints, Site
+from sim.batch.physics import Physics
+
+
+class ActionTerm(Protocol):
+    """Turns its slice of the action into its columns of the control vector."""
+
+    names: tuple[str, ...]
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """Write controls (num_envs, nu) in place from actions in [-1, 1], (num_envs, len(names))."""
+        ...
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """Forget what belongs to the last episode of `ids` (n,); `state` is what was written."""
+        ...
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return tensors, by name, that the next action depends on; for saving and restoring."""
+        ...
+
+
+class JointTargets:
+    """Position targets of servos: absolute in their range, or steps from the last target.
+
+    Args:
+        physics: The simulation.
+        actuators: Position actuators, one entry of the action each.
+        step: Largest change of a target per control step [rad] or [m]; None for absolute targets,
+            where -1 and 1 are the ends of the control range.
+        smoothing: Share of the previous target kept, in [0, 1); 0 for none.
+
+    Raises:
+        ValueError: If an actuator has no control range or `smoothing` is out of range.
+    """
+
+    def __init__(
+        self, physics: Physics, actuators: Sequence[str], step: float | None = None, smoothing: float = 0.0
+    ) -> None:
+        """See the class."""
+        self._act, self._step = Actuators(physics, actuators), step
+        self.names: tuple[str, ...] = tuple(actuators)
+        if not torch.isfinite(self._act.low).all():
+            raise ValueError(f"actuators {', '.join(actuators)} need a ctrlrange to be driven by targets")
+        if not 0.0 <= smoothing < 1.0:
+            raise ValueError(f"smoothing is {smoothing}; use a number in [0, 1)")
+        self._keep = smoothing
+        self._middle, self._half = (self._act.low + self._act.high) / 2, (self._act.high - self._act.low) / 2
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """See `ActionTerm.apply`."""
+        columns = self._act.columns
+        last = ctrl[:, columns]
+        if self._step is None:
+            target = self._middle + self._half * action
+        else:
+            target = last + self._step * action
+        if self._keep:
+            target = torch.lerp(target, last, self._keep)
+        ctrl[:, columns] = torch.clamp(target, self._act.low, self._act.high)
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `ActionTerm.reset`: the target lives in the control vector."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `ActionTerm.memory`."""
+        return {}
+
+
+class EeVelocity:
+    """Moves a site by small Cartesian steps: damped least squares on the joints' own servos.
+
+    The Jacobian comes from joint axes and anchors, so it costs no call of the simulator. The target
+    pose lives in the world and follows the action; it is kept within reach of the measured pose, so
+    that pushing against an obstacle does not wind it up.
+
+    Args:
+        physics: The simulation.
+        joints: Hinge joints of the chain, base to tip.
+        actuators: Position actuators of these joints, in the same order.
+        site: The site that moves.
+        step_m: Largest translation per control step [m].
+        step_rad: Largest rotation per control step [rad]; 0 keeps the orientation of the reset.
+        yaw_only: Rotation about world z only: one rotation entry instead of three.
+        lead_m: Largest distance of the target from the site [m].
+        damping: Damping of the least squares.
+
+    The action is (dx, dy, dz) in world, then (rx, ry, rz) or yaw if `step_rad` > 0.
+    """
+
+    def __init__(
+        self,
+        physics: Physics,
+        joints: Sequence[str],
+        actuators: Sequence[str],
+        site: str,
+        *,
+        step_m: float = 0.02,
+        step_rad: float = 0.0,
+        yaw_only: bool = True,
+        lead_m: float = 0.04,
+        damping: float = 0.05,
+    ) -> None:
+        """See the class."""
+        self._joints, self._act, self._site = (
+            Joints(physics, joints),
+            Actuators(physics, actuators),
+            Site(physics, site),
+        )
+        if len(joints) != len(actuators):
+            raise ValueError(f"{len(joints)} joints but {len(actuators)} actuators; give one servo per joint")
+        kinds = physics.model.jnt_type[self._joints.ids]
+        if any(int(k) != int(mujoco.mjtJoint.mjJNT_HINGE) for k in kinds):
+            raise ValueError("EeVelocity drives hinge joints only")
+        self._axis, self._anchor = physics.field("xaxis"), physics.field("xanchor")
+        self._step_m, self._step_rad, self._yaw = step_m, step_rad, yaw_only
+        self._lead, self._damping = lead_m, damping
+        self.names: tuple[str, ...] = ("x", "y", "z") + (
+            () if not step_rad else ("yaw",) if yaw_only else ("rx", "ry", "rz")
+        )
+        n, device = physics.num_envs, physics.device
+        self._goal_pos = torch.zeros(n, 3, device=device)
+        self._goal_mat = torch.eye(3, device=device).repeat(n, 1, 1)
+        self._eye = torch.eye(6, device=device) * damping**2
+        self._fresh = torch.ones(n, dtype=torch.bool, device=device)
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """See `ActionTerm.apply`."""
+        pos, mat = self._site.pos, self._site.mat
+        if self._fresh.any():
+            self._goal_pos[self._fresh] = pos[self._fresh]
+            self._goal_mat[self._fresh] = mat[self._fresh]
+            self._fresh[:] = False
+        lead = self._goal_pos + self._step_m * action[:, :3] - pos
+        length = torch.linalg.vector_norm(lead, dim=-1, keepdim=True)
+        lead = lead * torch.clamp(self._lead / (length + 1e-9), max=1.0)
+        self._goal_pos.copy_(pos + lead)
+        if self._step_rad:
+            turn = action[:, 3:] * self._step_rad
+            if self._yaw:
+                turn = torch.nn.functional.pad(turn, (2, 0))
+            self._goal_mat.copy_(rotation_matrix(turn) @ self._goal_mat)
+        twist = torch.cat((lead, rotation_error(self._goal_mat, mat)), -1)
+        joint_step = self._solve(pos, twist)
+        target = self._joints.pos + joint_step
+        ctrl[:, self._act.columns] = torch.clamp(target, self._act.low, self._act.high)
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `ActionTerm.reset`."""
+        self._fresh[ids] = True
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `ActionTerm.memory`."""
+        return {"goal_pos": self._goal_pos, "goal_mat": self._goal_mat, "fresh": self._fresh}
+
+    def _solve(self, pos: Tensor, twist: Tensor) -> Tensor:
+        """Return joint displacements (num_envs, num_joints) that move the site by `twist` (num_envs, 6)."""
+        axis, anchor = self._axis[:, self._joints.ids], self._anchor[:, self._joints.ids]
+        linear = torch.linalg.cross(axis, pos[:, None] - anchor)
+        jac_t = torch.cat((linear, axis), -1)  # (num_envs, num_joints, 6)
+        gram = jac_t.mT @ jac_t + self._eye
+        return (jac_t @ torch.linalg.solve_ex(gram, twist[..., None])[0])[..., 0]
+
+
+def rotation_matrix(rotvec: Tensor) -> Tensor:
+    """Return the rotation matrices of small or large rotation vectors [rad], (..., 3) to (..., 3, 3)."""
+    x, y, z = rotvec.unbind(-1)
+    zero = torch.zeros_like(x)
+    skew = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).reshape(*rotvec.shape[:-1], 3, 3)
+    return torch.linalg.matrix_exp(skew)
+
+
+def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
+    """Return the world rotation vector that turns `current` towards `goal`, (..., 3), exact to first order.
+
+    Half the sum of cross products of the axes; its length is the sine of the angle, so that it is
+    bounded and never singular below a half turn.
+    """
+    return 0.5 * torch.linalg.cross(current.mT, goal.mT).sum(-2)
+
+
+class GripperTarget:
+    """One action entry that drives one or more servos together from closed (-1) to open (1)."""
+
+    def __init__(self, physics: Physics, actuators: Sequence[str]) -> None:
+        """See the class."""
+        self._targets = JointTargets(physics, actuators)
+        self.names: tuple[str, ...] = ("gripper",)
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """See `ActionTerm.apply`."""
+        self._targets.apply(action.expand(-1, len(self._targets.names)), ctrl)
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `ActionTerm.reset`."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `ActionTerm.memory`."""
+        return {}

@@ -1,0 +1,199 @@
+"""Physics on CPU threads: `mujoco.batch.Batch` behind the `Physics` contract.
+
+The batch is persistent (one MjData per simulation), so that refreshing positions and velocities
+after a step is the first half of the next one and costs nothing extra. Fields are cast once per step
+from MuJoCo's float64 rows to float32 tensors.
+"""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import MODEL_FIELDS, Batch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim.batch.physics import STATE_FIELDS, PhysicsConfig, check_saved
+
+_LOG = logging.getLogger(__name__)
+_VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
+_NONE = int(mujoco.mjtStage.mjSTAGE_NONE)
+
+_DIVERGED = [
+    int(w)
+    for w in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+        mujoco.mjtWarning.mjWARN_BADCTRL,
+    )
+]
+_COUNT = 1  # column of mjWarningStat.number
+
+
+class CpuPhysics:
+    """See `Physics`; bit-identical for any number of threads.
+
+    Args:
+        model: Compiled model.
+        num_envs: Number of simulations.
+        config: `num_threads` is used.
+
+    Raises:
+        ValueError: If the device is not `cpu` or a number is out of range.
+    """
+
+    def __init__(self, model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) -> None:
+        """See the class."""
+        if config.device != "cpu":
+            raise ValueError(f"sim=cpu computes on device cpu, not {config.device!r}; use sim=warp for a GPU")
+        if config.num_threads < 0:
+            raise ValueError(f"num_threads is {config.num_threads}; use 0 for all cores or a positive number")
+        mujoco.set_mju_user_warning(_log_warning)  # `faults` counts and reports what went bad
+        threads = config.num_threads or len(os.sched_getaffinity(0))
+        self.model, self.num_envs, self.device = model, num_envs, torch.device("cpu")
+        self._batch = Batch(model, num_envs, min(threads, num_envs), persistent=True)
+        self._ctrl = self._batch.bind("ctrl")
+        self._own_fields: set[str] = set()
+        self._fields: dict[str, tuple[NDArray[Any], NDArray[np.float32], Tensor]] = {}
+        self._seen_warnings = self._batch.warning[:, _DIVERGED, _COUNT]
+        self._batch.forward(stage=_VEL)
+
+    def field(self, name: str) -> Tensor:
+        """See `Physics.field`."""
+        if name not in self._fields:
+            source = self._batch.bind(name)
+            if name not in STATE_FIELDS and name not in ("time", "act"):
+                self._batch.forward(stage=_VEL)  # an output is zero until the next call
+            tensor = torch.zeros(source.shape, dtype=torch.float32)
+            self._fields[name] = (source, tensor.numpy(), tensor)
+            self._refresh()
+        return self._fields[name][2]
+
+    def step(self, ctrl: Tensor, num_substeps: int) -> None:
+        """See `Physics.step`."""
+        self._ctrl[...] = ctrl.numpy()
+        self._batch.step(nstep=num_substeps, stage=_VEL)
+        self._refresh()
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `Physics.reset`."""
+        rows = ids.numpy()
+        if not len(rows):
+            return
+        self._batch.reset(rows, stage=_NONE)
+        self._put(rows, state)
+        self._batch.forward(rows, stage=_VEL)
+        self._seen_warnings = self._batch.warning[:, _DIVERGED, _COUNT]
+        self._refresh()
+
+    def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
+        """See `Physics.write`."""
+        rows = ids.numpy()
+        if not len(rows):
+            return
+        self._put(rows, state)
+        if forward:
+            self._batch.forward(rows, stage=_VEL)
+            self._refresh()
+
+    def forward(self) -> None:
+        """Recompute all derived fields."""
+        self._batch.forward(stage=_VEL)
+        self._refresh()
+
+    def model_field(self, name: str) -> Tensor:
+        """See `Physics.model_field`."""
+        _check_model_field(name)
+        own = self._batch.expanded(name)
+        values = own if own is not None else self._shared(name)
+        return torch.as_tensor(np.array(values, dtype=np.float32))
+
+    def write_model(self, ids: Tensor, fields: Mapping[str, Tensor]) -> None:
+        """See `Physics.write_model`."""
+        rows = ids.numpy()
+        if not len(rows) or not fields:
+            return
+        for name, values in fields.items():
+            _check_model_field(name)
+            target = self._batch.expand(name)
+            target[rows] = values.numpy().reshape(len(rows), *target.shape[1:])
+            self._own_fields.add(name)
+        self._batch.set_const(rows)
+
+    def faults(self) -> Tensor:
+        """See `Physics.faults`: MuJoCo resets a simulation that diverged, and counts it."""
+        counts = self._batch.warning[:, _DIVERGED, _COUNT]
+        raised = (counts != self._seen_warnings).any(-1)
+        if raised.any():
+            self._seen_warnings = counts
+        return torch.as_tensor(raised)
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """See `Physics.save`."""
+        own = {f"model.{k}": np.array(self._batch.expanded(k)) for k in sorted(self._own_fields)}
+        return {**self._signature(), "state": self._batch.state.copy(), **own}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `Physics.load`."""
+        check_saved(state, self._signature())
+        own = {
+            k.removeprefix("model."): torch.as_tensor(v) for k, v in state.items() if k.startswith("model.")
+        }
+        self.write_model(torch.arange(self.num_envs), own)
+        self._batch.state[...] = state["state"]
+        self.forward()
+
+    def mj_data(self, env: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """See `Physics.mj_data`."""
+        model = self._batch.get_model(env)
+        data = self._batch.get_data(env, mujoco.MjData(model))
+        mujoco.mj_forward(model, data)
+        return model, data
+
+    def close(self) -> None:
+        """See `Physics.close`."""
+        self._fields.clear()
+
+    def _signature(self) -> dict[str, Any]:
+        m = self.model
+        return {
+            "num_envs": np.int64(self.num_envs),
+            "nq": np.int64(m.nq),
+            "nv": np.int64(m.nv),
+            "nu": np.int64(m.nu),
+        }
+
+    def _shared(self, name: str) -> NDArray[Any]:
+        owner: Any = self.model.opt if name.startswith("opt.") else self.model
+        value = np.asarray(getattr(owner, name.removeprefix("opt.")))
+        return np.broadcast_to(value, (self.num_envs, *value.shape))
+
+    def _put(self, rows: NDArray[Any], state: Mapping[str, Tensor]) -> None:
+        for name, values in state.items():
+            if name not in STATE_FIELDS:
+                raise ValueError(f"{name!r} is not state; write one of {', '.join(STATE_FIELDS)}")
+            self._batch.bind(name)[rows] = values.numpy()
+
+    def _refresh(self) -> None:
+        for source, target, _ in self._fields.values():
+            np.copyto(target, source, casting="same_kind")
+
+
+def _log_warning(message: str) -> None:
+    """Take MuJoCo's warnings, which would else go to a file in the working folder."""
+    _LOG.debug("MuJoCo: %s", message)
+
+
+def _check_model_field(name: str) -> None:
+    if name not in MODEL_FIELDS:
+        raise ValueError(
+            f"{name!r} is not a field of MjModel that simulations can have values of their own for"
+        )

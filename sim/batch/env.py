@@ -1,0 +1,380 @@
+"""`BatchEnv`: a task in many copies, behind the `Env` contract that trainers know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from policies.policy import ArraySpec, PolicySpec
+from sim.batch.faults import FaultLog
+from sim.batch.handles import ResetState
+from sim.batch.physics import Physics, PhysicsConfig, make_physics
+from sim.batch.randomize import draw_model_fields
+from sim.batch.rng import EnvRandom, episode_keys, mix
+from sim.batch.task import Task
+
+Obs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """How many copies, and what happens around an episode.
+
+    Attributes:
+        num_envs: Number of environments.
+        seed: Seed of environment 0; environment i has seed + i.
+        auto_reset: Reset an environment in the step that ends its episode.
+        stop_on_success: Terminate an episode when its goal is achieved.
+        fault_dir: Folder for dumps of environments that diverged.
+        physics: The backend.
+    """
+
+    num_envs: int = 64
+    seed: int = 0
+    auto_reset: bool = True
+    stop_on_success: bool = False
+    fault_dir: str = "runs/faults"
+    physics: PhysicsConfig = field(default_factory=PhysicsConfig)
+
+
+class BatchEnv:
+    """See `policies.env.Env`. Observations are `observation`, `achieved_goal`, `desired_goal`.
+
+    `info` of `step` has, all (num_envs,): `success`, `failed`, `fault` (bool), `shaping` (the reward
+    that does not depend on the goal); and `final_obs`, the observations before an automatic reset;
+    `episode`, if any episode ended: their `return`, `length`, `success` and mean reward per term, (k,).
+
+    Args:
+        task: The task.
+        config: Number of environments, seed and physics.
+        model: A compiled `task.scene()`, if the caller has one; else it is compiled here.
+
+    Raises:
+        ValueError: If a number is out of range or the backend refuses the model.
+    """
+
+    def __init__(
+        self, task: Task, config: EnvConfig | None = None, model: mujoco.MjModel | None = None
+    ) -> None:
+        """See the class."""
+        self.task, self.config = task, config or EnvConfig()
+        torch.set_num_threads(1)
+        self.physics: Physics = make_physics(
+            model or compile_scene(task), self.config.num_envs, self.config.physics
+        )
+        n, device = self.config.num_envs, self.physics.device
+        task.bind(self.physics)
+        self._actions = list(task.actions(self.physics))
+        self.num_actions = sum(len(a.names) for a in self._actions)
+        self._spread = task.randomization(task.config.preset)
+        self._shaping = dict(task.shaping_terms())
+        self._goal_terms = dict(task.goal_terms())
+        self._ctrl = self.physics.field("ctrl").clone()
+        self._defaults = self._default_state()
+        self._all = torch.arange(n, device=device)
+        self._seeds = self._all + self.config.seed
+        self._episode = torch.full((n,), -1, dtype=torch.int64, device=device)
+        self._steps = torch.zeros(n, dtype=torch.int64, device=device)
+        self._key = torch.zeros(n, dtype=torch.int64, device=device)
+        self.difficulty = torch.full((n,), task.config.difficulty, device=device)
+        self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
+        names = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
+        self._sums = {name: torch.zeros(n, device=device) for name in names}
+        delay = self._spread.latency_steps[1]
+        self._delayed = torch.zeros(delay + 1, n, self.num_actions, device=device)
+        self._latency = torch.zeros(n, dtype=torch.int64, device=device)
+        self.faults = FaultLog(self.physics, Path(self.config.fault_dir))
+        self.task.last_action = torch.zeros(n, self.num_actions, device=device)
+        self._reset_envs(self._all)
+        self._obs = self._observe()
+        self._spec = self._make_spec()
+
+    # ---- the contract -------------------------------------------------------------------------------
+
+    @property
+    def num_envs(self) -> int:
+        """Number of environments."""
+        return self.config.num_envs
+
+    @property
+    def device(self) -> str:
+        """Torch device of every tensor."""
+        return str(self.physics.device)
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Observation, action and goal specs, and `step_dt` [s]."""
+        return self._spec
+
+    @property
+    def episode_step(self) -> Tensor:
+        """Control steps since the reset, int64 (num_envs,)."""
+        return self._steps
+
+    def reset(self, seed: int | None = None, mask: Tensor | None = None) -> Obs:
+        """Reset all environments, or those of a bool mask (num_envs,); the others are untouched.
+
+        Args:
+            seed: New seed of environment 0 (environment i gets seed + i) and episode 0; None goes on
+                to the next episode of the same seeds.
+            mask: Which to reset.
+
+        Raises:
+            ValueError: If the mask has another shape or type.
+        """
+        ids = self._all if mask is None else self._all[self._checked(mask)]
+        if seed is not None:
+            self._seeds[ids] = ids + seed
+            self._episode[ids] = -1
+        self._reset_envs(ids)
+        self._obs = self._observe()
+        return self._obs
+
+    def step(self, action: Tensor) -> tuple[Obs, Tensor, Tensor, Tensor, Mapping[str, Any]]:
+        """Advance by `step_dt`.
+
+        Args:
+            action: In [-1, 1], clipped to it, (num_envs, num_actions).
+
+        Returns:
+            Observations, reward, terminated, truncated, info; see the class.
+
+        Raises:
+            ValueError: If the action has another shape.
+            CapacityError: If Warp ran out of room for contacts or constraints.
+        """
+        self._act(action)
+        self._push()
+        self.physics.step(self._ctrl, self.task.config.decimation)
+        self._steps += 1
+        fault = self.physics.faults()
+        self.faults.record(self._ctrl, fault, self._seeds, self._episode, self._steps)
+
+        obs = self._observe()
+        achieved, desired = obs["achieved_goal"], obs["desired_goal"]
+        shaping = self._shaping_reward()
+        success = self.task.success(achieved, desired)
+        reward = self.task.compute_reward(achieved, desired, shaping)
+        failed = self.task.failed()
+        failed = torch.zeros_like(success) if failed is None else failed
+        terminated = failed | success if self.config.stop_on_success else failed.clone()
+        truncated = (self._steps >= self.task.config.max_steps) | fault
+        if fault.any():
+            reward, shaping = (torch.where(fault, torch.zeros_like(x), x) for x in (reward, shaping))
+            terminated &= ~fault
+            obs = {k: torch.where(fault[:, None], torch.nan_to_num(v), v) for k, v in obs.items()}
+        self._log_rewards(reward, achieved, desired)
+
+        info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
+        info["final_obs"] = obs
+        done = terminated | truncated
+        if done.any():
+            info["episode"] = self._episode_stats(done, success)
+            if self.config.auto_reset:
+                self._reset_envs(self._all[done])
+                obs = self._observe()
+        self._obs = obs
+        return obs, reward, terminated, truncated, info
+
+    def compute_reward(self, achieved: Tensor, desired: Tensor, info: Mapping[str, Any]) -> Tensor:
+        """Return the reward that goals (..., goal) would have had; `info["shaping"]` is of that step."""
+        return self.task.compute_reward(achieved, desired, info["shaping"])
+
+    def compute_terminated(self, achieved: Tensor, desired: Tensor, info: Mapping[str, Any]) -> Tensor:
+        """Return whether the episode would have ended: failure, or success with `stop_on_success`."""
+        failed = info["failed"] & ~info["fault"]
+        if not self.config.stop_on_success:
+            return failed
+        return failed | (self.task.success(achieved, desired) & ~info["fault"])
+
+    def close(self) -> None:
+        """Release the simulator; idempotent."""
+        self.physics.close()
+
+    # ---- state --------------------------------------------------------------------------------------
+
+    def save_state(self, path: Path) -> None:
+        """Write the complete state to an .npz file; `load_state` continues from it exactly (CPU)."""
+        arrays = {f"physics.{k}": v for k, v in self.physics.save().items()}
+        arrays |= {f"env.{k}": v.cpu().numpy() for k, v in self._memory().items()}
+        with Path(path).open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+    def load_state(self, path: Path) -> Obs:
+        """Continue from a file of `save_state` and return the observations there.
+
+        Raises:
+            ValueError: If the file is of another task, model or number of environments.
+        """
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {k: stored[k] for k in stored.files}
+        memory = self._memory()
+        missing = [k for k in memory if f"env.{k}" not in arrays]
+        if missing:
+            raise ValueError(
+                f"{path} has no {', '.join(missing[:3])}; it is not a state of task {self.task.name}"
+            )
+        for key, value in memory.items():
+            stored_value = arrays[f"env.{key}"]
+            if stored_value.shape != tuple(value.shape):
+                raise ValueError(
+                    f"{key} in {path} has shape {stored_value.shape}, expected {tuple(value.shape)}"
+                )
+        self.physics.load(
+            {k.removeprefix("physics."): v for k, v in arrays.items() if k.startswith("physics.")}
+        )
+        for key, value in memory.items():
+            value.copy_(torch.as_tensor(arrays[f"env.{key}"]))
+        self._obs = self._observe()
+        return self._obs
+
+    def _memory(self) -> dict[str, Tensor]:
+        """Return every tensor, by name, that the next step depends on besides physics."""
+        memory = {
+            "ctrl": self._ctrl, "seeds": self._seeds, "episode": self._episode, "steps": self._steps,
+            "key": self._key, "difficulty": self.difficulty, "desired_goal": self.desired_goal,
+            "delayed": self._delayed, "latency": self._latency, "last_action": self.task.last_action,
+        }  # fmt: skip
+        memory |= {f"sum.{k}": v for k, v in self._sums.items()}
+        for k, term in enumerate(self._actions):
+            memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
+        return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
+
+    # ---- parts of a step ----------------------------------------------------------------------------
+
+    def _act(self, action: Tensor) -> None:
+        if action.shape != (self.num_envs, self.num_actions):
+            raise ValueError(
+                f"action has shape {tuple(action.shape)}, expected {(self.num_envs, self.num_actions)}"
+            )
+        action = torch.clamp(
+            torch.nan_to_num(action.detach().to(self.physics.device, torch.float32)), -1.0, 1.0
+        )
+        self.task.last_action.copy_(action)
+        if len(self._delayed) > 1:
+            self._delayed.copy_(torch.roll(self._delayed, 1, 0))
+            self._delayed[0] = action
+            action = self._delayed[self._latency, self._all]
+        start = 0
+        for term in self._actions:
+            stop = start + len(term.names)
+            term.apply(action[:, start:stop], self._ctrl)
+            start = stop
+
+    def _push(self) -> None:
+        if not self._spread.push_n:
+            return
+        draw = EnvRandom(mix(self._key ^ self._steps))
+        body = self.physics.model.body(self._spread.push_body).id
+        starts = draw.uniform("push_now")[:, 0] < self.task.config.step_dt / self._spread.push_s
+        force = torch.zeros(self.num_envs, self.physics.model.nbody, 6, device=self.physics.device)
+        force[:, body, :3] = (
+            draw.uniform("push", -self._spread.push_n, self._spread.push_n, 3) * starts[:, None]
+        )
+        self.physics.write(self._all, {"xfrc_applied": force}, forward=False)
+
+    def _observe(self) -> Obs:
+        terms = self.task.observe()
+        if self._spread.obs_noise:
+            draw = EnvRandom(mix(self._key ^ (self._steps + (1 << 40))))
+            for name, std in self._spread.obs_noise.items():
+                terms[name] = terms[name] + draw.normal(f"noise.{name}", std, terms[name].shape[1])
+        obs = {
+            "observation": torch.cat(list(terms.values()), -1),
+            "achieved_goal": self.task.achieved_goal().clone(),
+            "desired_goal": self.desired_goal.clone(),
+        }
+        hidden = self.task.privileged()
+        if hidden:
+            obs["privileged"] = torch.cat(list(hidden.values()), -1)
+        return obs
+
+    def _shaping_reward(self) -> Tensor:
+        total = torch.zeros(self.num_envs, device=self.physics.device)
+        for name, term in self._shaping.items():
+            value = term.weight * term.fn()
+            self._sums[f"reward/{name}"] += value
+            total += value
+        return total
+
+    def _log_rewards(self, reward: Tensor, achieved: Tensor, desired: Tensor) -> None:
+        self._sums["return"] += reward
+        if self.task.config.reward == "dense":
+            for name, term in self._goal_terms.items():
+                self._sums[f"reward/{name}"] += term.weight * term.fn(achieved, desired)
+
+    def _episode_stats(self, done: Tensor, success: Tensor) -> dict[str, Tensor]:
+        stats = {name: value[done] for name, value in self._sums.items()}
+        return stats | {"length": self._steps[done], "success": success[done].to(torch.float32)}
+
+    # ---- resets -------------------------------------------------------------------------------------
+
+    def _reset_envs(self, ids: Tensor) -> None:
+        if not len(ids):
+            return
+        self._episode[ids] += 1
+        self._steps[ids] = 0
+        self._key[ids] = episode_keys(self._seeds[ids], self._episode[ids])
+        random = EnvRandom(self._key[ids])
+        fields = draw_model_fields(self._spread, self.physics.model, random)
+        if fields:
+            self.physics.write_model(ids, fields)
+        state: ResetState = {k: v.expand(len(ids), *v.shape[1:]).clone() for k, v in self._defaults.items()}
+        self.desired_goal[ids] = self.task.reset(state, random, self.difficulty[ids])
+        self.physics.reset(ids, state)
+        self._ctrl[ids] = state["ctrl"]
+        for value in self._sums.values():
+            value[ids] = 0.0
+        self.task.last_action[ids] = 0.0
+        self._delayed[:, ids] = 0.0
+        low, high = self._spread.latency_steps
+        if high:
+            self._latency[ids] = low + random.integers("latency", high - low + 1)[:, 0]
+        for term in self._actions:
+            term.reset(ids, state)
+        self.task.after_reset(ids)
+
+    def _default_state(self) -> ResetState:
+        model = self.physics.model
+        data = mujoco.MjData(model)
+        if model.nkey:
+            mujoco.mj_resetDataKeyframe(model, data, 0)
+        names = ("qpos", "qvel", "ctrl") + (("mocap_pos", "mocap_quat") if model.nmocap else ())
+        names += ("act",) if model.na else ()
+        return {
+            k: torch.as_tensor(getattr(data, k), dtype=torch.float32, device=self.physics.device)[None]
+            for k in names
+        }
+
+    def _checked(self, mask: Tensor) -> Tensor:
+        if mask.dtype != torch.bool or tuple(mask.shape) != (self.num_envs,):
+            raise ValueError(
+                f"mask is {mask.dtype} of shape {tuple(mask.shape)}; expected bool ({self.num_envs},)"
+            )
+        return mask.to(self.physics.device)
+
+    def _make_spec(self) -> PolicySpec:
+        parts = self.task.observe()
+        names = tuple(f"{k}.{i}" for k, v in parts.items() for i in range(v.shape[1]))
+        goal = self.task.goal_spec
+        obs = {"observation": ArraySpec((len(names),), names), "achieved_goal": goal, "desired_goal": goal}
+        hidden = tuple(f"{k}.{i}" for k, v in self.task.privileged().items() for i in range(v.shape[1]))
+        if hidden:
+            obs["privileged"] = ArraySpec((len(hidden),), hidden)
+        action_names = tuple(name for term in self._actions for name in term.names)
+        action = ArraySpec((self.num_actions,), action_names, low=-1.0, high=1.0)
+        return PolicySpec(obs=obs, action=action, goal=goal, step_dt=self.task.config.step_dt)
+
+
+def compile_scene(task: Task) -> mujoco.MjModel:
+    """Compile a task's scene with its time step."""
+    spec = task.scene()
+    spec.option.timestep = task.config.physics_dt
+    return spec.compile()

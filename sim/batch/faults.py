@@ -1,0 +1,63 @@
+"""Simulations that went bad: counted, dumped with their last steps, never silent."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from sim.batch.physics import Physics
+
+_LOG = logging.getLogger(__name__)
+_KEPT_STEPS = 8
+_MAX_DUMPS = 20
+
+
+class FaultLog:
+    """Keeps the last steps of all environments and writes those of one that diverged to a file.
+
+    Attributes:
+        count: Faults so far.
+        paths: Dumps written, at most 20.
+
+    A dump is an .npz with `qpos`, `qvel`, `ctrl` of the last steps, (steps, ...), oldest first, and
+    `env`, `seed`, `episode`, `step`: resetting that environment with that seed to that episode and
+    replaying its actions leads there again.
+    """
+
+    def __init__(self, physics: Physics, folder: Path) -> None:
+        """See the class."""
+        self._qpos, self._qvel = physics.field("qpos"), physics.field("qvel")
+        self._folder, self.count = folder, 0
+        self.paths: list[Path] = []
+        self._history: deque[dict[str, Tensor]] = deque(maxlen=_KEPT_STEPS)
+
+    def record(self, ctrl: Tensor, fault: Tensor, seeds: Tensor, episodes: Tensor, steps: Tensor) -> None:
+        """Remember this step; dump the environments of `fault`, bool (num_envs,)."""
+        if fault.any():
+            for env in fault.nonzero()[:, 0].tolist():
+                self._dump(env, ctrl, int(seeds[env]), int(episodes[env]), int(steps[env]))
+        self._history.append({"qpos": self._qpos.clone(), "qvel": self._qvel.clone(), "ctrl": ctrl.clone()})
+
+    def _dump(self, env: int, ctrl: Tensor, seed: int, episode: int, step: int) -> None:
+        self.count += 1
+        if len(self.paths) >= _MAX_DUMPS:
+            return
+        arrays = {
+            k: np.stack([np.asarray(past[k][env].cpu()) for past in self._history] or [np.zeros(0)])
+            for k in ("qpos", "qvel", "ctrl")
+        }
+        arrays["last_ctrl"] = np.asarray(ctrl[env].cpu())
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"fault_seed{seed}_episode{episode}_step{step}.npz"
+        with path.open("wb") as stream:
+            where = {"env": env, "seed": seed, "episode": episode, "step": step}
+            arrays |= {k: np.asarray(v) for k, v in where.items()}
+            np.savez(stream, allow_pickle=False, **arrays)
+        self.paths.append(path)
+        _LOG.warning(
+            "environment %d diverged at step %d and was reset; its last steps are in %s", env, step, path
+        )

@@ -1,0 +1,178 @@
+"""Named parts of a batched simulation: joints, sites, bodies and sensors as tensors.
+
+A handle reads the live fields of `Physics`; its positions and velocities have shape (num_envs, ...).
+All poses are in the world frame, [m], rotations as quat_wxyz or 3x3 matrices.
+"""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import mujoco
+import torch
+from torch import Tensor
+
+from sim.batch.physics import Physics
+
+ResetState = dict[str, Tensor]
+"""What a reset writes: MuJoCo state fields of the environments being reset, (n, ...)."""
+
+
+def _find(model: mujoco.MjModel, kind: mujoco.mjtObj, name: str) -> int:
+    found = mujoco.mj_name2id(model, int(kind), name)
+    if found >= 0:
+        return found
+    what = kind.name.removeprefix("mjOBJ_").lower()
+    count = {"joint": model.njnt, "site": model.nsite, "body": model.nbody, "sensor": model.nsensor}
+    count |= {"actuator": model.nu, "geom": model.ngeom, "camera": model.ncam}
+    names = [mujoco.mj_id2name(model, int(kind), k) or "" for k in range(count[what])]
+    near = difflib.get_close_matches(name, names, 5, 0.4) or sorted(n for n in names if n)[:12]
+    raise ValueError(f"the model has no {what} {name!r}; it has {', '.join(near) or 'none with a name'}")
+
+
+def _indices(numbers: Sequence[int]) -> slice | list[int]:
+    """Return a slice where the numbers are consecutive: it makes views, not copies."""
+    first = numbers[0]
+    consecutive = list(numbers) == list(range(first, first + len(numbers)))
+    return slice(first, first + len(numbers)) if consecutive else list(numbers)
+
+
+class Joints:
+    """Hinge and slide joints, in the order given.
+
+    Raises:
+        ValueError: If a name is unknown (near ones are listed) or a joint has several degrees of freedom.
+    """
+
+    def __init__(self, physics: Physics, names: Sequence[str]) -> None:
+        """See the class."""
+        m = physics.model
+        ids = [_find(m, mujoco.mjtObj.mjOBJ_JOINT, n) for n in names]
+        scalar = (int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE))
+        for name, k in zip(names, ids, strict=True):
+            if int(m.jnt_type[k]) not in scalar:
+                raise ValueError(f"joint {name!r} is neither hinge nor slide")
+        self.names, self.ids = tuple(names), ids
+        self._q = _indices([int(m.jnt_qposadr[k]) for k in ids])
+        self.dofs = _indices([int(m.jnt_dofadr[k]) for k in ids])
+        self._qpos, self._qvel = physics.field("qpos"), physics.field("qvel")
+        self.range = torch.as_tensor(m.jnt_range[ids], dtype=torch.float32, device=physics.device)
+
+    @property
+    def pos(self) -> Tensor:
+        """Positions [rad] or [m], (num_envs, num_joints)."""
+        return self._qpos[:, self._q]
+
+    @property
+    def vel(self) -> Tensor:
+        """Velocities [rad/s] or [m/s], (num_envs, num_joints)."""
+        return self._qvel[:, self.dofs]
+
+    def set(self, state: ResetState, pos: Tensor, vel: Tensor | None = None) -> None:
+        """Write positions (and velocities) of a reset, (n, num_joints)."""
+        state["qpos"][:, self._q] = pos
+        if vel is not None:
+            state["qvel"][:, self.dofs] = vel
+
+
+class Site:
+    """A site's pose."""
+
+    def __init__(self, physics: Physics, name: str) -> None:
+        """See the class."""
+        self.name, self.id = name, _find(physics.model, mujoco.mjtObj.mjOBJ_SITE, name)
+        self.body_id = int(physics.model.site_bodyid[self.id])
+        self._pos, self._mat = physics.field("site_xpos"), physics.field("site_xmat")
+
+    @property
+    def pos(self) -> Tensor:
+        """Position in world [m], (num_envs, 3)."""
+        return self._pos[:, self.id]
+
+    @property
+    def mat(self) -> Tensor:
+        """Rotation world from site, (num_envs, 3, 3)."""
+        return self._mat[:, self.id].reshape(-1, 3, 3)
+
+
+class Body:
+    """A body's pose, and its velocity where it has a free joint."""
+
+    def __init__(self, physics: Physics, name: str) -> None:
+        """See the class."""
+        m = physics.model
+        self.name, self.id = name, _find(m, mujoco.mjtObj.mjOBJ_BODY, name)
+        self._pos, self._quat = physics.field("xpos"), physics.field("xquat")
+        joint = int(m.body_jntadr[self.id])
+        self.is_free = joint >= 0 and int(m.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
+        self._qvel = physics.field("qvel")
+        if self.is_free:
+            q, v = int(m.jnt_qposadr[joint]), int(m.jnt_dofadr[joint])
+            self._q, self._v = slice(q, q + 7), slice(v, v + 6)
+
+    @property
+    def pos(self) -> Tensor:
+        """Origin in world [m], (num_envs, 3)."""
+        return self._pos[:, self.id]
+
+    @property
+    def quat(self) -> Tensor:
+        """Rotation world from body, wxyz, (num_envs, 4)."""
+        return self._quat[:, self.id]
+
+    @property
+    def linvel(self) -> Tensor:
+        """Velocity of the origin in world [m/s], (num_envs, 3); free bodies only."""
+        return self._velocity()[:, :3]
+
+    @property
+    def angvel(self) -> Tensor:
+        """Angular velocity in the body's own frame [rad/s], (num_envs, 3); free bodies only."""
+        return self._velocity()[:, 3:]
+
+    def set_pose(self, state: ResetState, pos: Tensor, quat: Tensor | None = None) -> None:
+        """Write the pose of a free body at a reset: (n, 3) [m], and quat_wxyz (n, 4)."""
+        self._velocity()
+        state["qpos"][:, self._q.start : self._q.start + 3] = pos
+        if quat is not None:
+            state["qpos"][:, self._q.start + 3 : self._q.stop] = quat
+
+    def _velocity(self) -> Tensor:
+        if not self.is_free:
+            raise ValueError(f"body {self.name!r} has no free joint; use a sensor for its velocity")
+        return self._qvel[:, self._v]
+
+
+class Sensors:
+    """Readings of named sensors, concatenated in the order given."""
+
+    def __init__(self, physics: Physics, names: Sequence[str]) -> None:
+        """See the class."""
+        m = physics.model
+        columns: list[int] = []
+        for name in names:
+            k = _find(m, mujoco.mjtObj.mjOBJ_SENSOR, name)
+            columns += range(int(m.sensor_adr[k]), int(m.sensor_adr[k] + m.sensor_dim[k]))
+        self.names, self._columns = tuple(names), _indices(columns)
+        self._data = physics.field("sensordata")
+
+    @property
+    def value(self) -> Tensor:
+        """Readings, (num_envs, sum of dimensions)."""
+        return self._data[:, self._columns]
+
+
+class Actuators:
+    """Columns of the control vector, by actuator name."""
+
+    def __init__(self, physics: Physics, names: Sequence[str]) -> None:
+        """See the class."""
+        m = physics.model
+        ids = [_find(m, mujoco.mjtObj.mjOBJ_ACTUATOR, n) for n in names]
+        self.names, self.ids, self.columns = tuple(names), ids, _indices(ids)
+        low, high = torch.as_tensor(m.actuator_ctrlrange[ids], dtype=torch.float32, device=physics.device).T
+        limited = torch.as_tensor(m.actuator_ctrllimited[ids] != 0, device=physics.device)
+        infinity = torch.full_like(low, torch.inf)
+        self.low, self.high = torch.where(limited, low, -infinity), torch.where(limited, high, infinity)

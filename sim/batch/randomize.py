@@ -1,0 +1,147 @@
+"""Domain randomisation: what varies between episodes, and the model fields that it writes."""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import torch
+from torch import Tensor
+
+from sim.batch.rng import EnvRandom
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """Ranges of what varies per episode. Factors are log-uniform around the model's own value.
+
+    Attributes:
+        mass: Factor on body masses and inertias.
+        friction: Factor on sliding friction of all geoms.
+        damping: Factor on joint damping.
+        actuator_gain: Factor on the stiffness of position servos.
+        latency_steps: Smallest and largest delay of the action [control steps].
+        obs_noise: Standard deviation of the noise on observation terms, by term name, in their units.
+        push_n: Largest external force on the pushed body [N]; 0 for none.
+        push_body: Body that is pushed, "" for none.
+        push_s: Mean time between pushes [s]; a push lasts one control step.
+        camera_pos_m: Standard deviation of the cameras' positions [m], per axis.
+        camera_rot_rad: Standard deviation of the cameras' rotations [rad], per axis.
+        light: Factor on the lights' diffuse intensity.
+        color: Largest change of each geom's colour, per channel, in [0, 1].
+    """
+
+    mass: Range = (1.0, 1.0)
+    friction: Range = (1.0, 1.0)
+    damping: Range = (1.0, 1.0)
+    actuator_gain: Range = (1.0, 1.0)
+    latency_steps: tuple[int, int] = (0, 0)
+    obs_noise: Mapping[str, float] | None = None
+    push_n: float = 0.0
+    push_body: str = ""
+    push_s: float = 1.0
+    camera_pos_m: float = 0.0
+    camera_rot_rad: float = 0.0
+    light: Range = (1.0, 1.0)
+    color: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that mean nothing."""
+        for name in ("mass", "friction", "damping", "actuator_gain", "light"):
+            low, high = getattr(self, name)
+            if not 0.0 < low <= high:
+                raise ValueError(f"{name} is ({low}, {high}); use factors 0 < low <= high")
+        if not 0 <= self.latency_steps[0] <= self.latency_steps[1]:
+            raise ValueError(f"latency_steps is {self.latency_steps}; use 0 <= low <= high")
+        if self.push_n and not self.push_body:
+            raise ValueError("push_n is set but push_body is not; name the body to push")
+
+
+NOMINAL = Randomization()
+RANDOMISED = Randomization(
+    mass=(0.7, 1.4),
+    friction=(0.7, 1.4),
+    damping=(0.7, 1.4),
+    actuator_gain=(0.8, 1.25),
+    latency_steps=(0, 1),
+    camera_pos_m=0.01,
+    camera_rot_rad=0.02,
+    light=(0.6, 1.4),
+    color=0.1,
+)
+"""A moderate spread that every task's randomised preset starts from."""
+
+
+def draw_model_fields(spread: Randomization, model: mujoco.MjModel, random: EnvRandom) -> dict[str, Tensor]:
+    """Draw the model fields of n environments for one episode.
+
+    Returns:
+        Only the fields that vary, (n, ...) each; derived constants follow when they are written.
+    """
+    fields: dict[str, Tensor] = {}
+    device = random.device
+
+    def own(name: str) -> Tensor:
+        value = torch.as_tensor(getattr(model, name), dtype=torch.float32, device=device)
+        return value.expand(random.num, *value.shape).clone()
+
+    if _varies(spread.mass):
+        factor = random.log_uniform("mass", *spread.mass, size=model.nbody)
+        fields["body_mass"] = own("body_mass") * factor
+        fields["body_inertia"] = own("body_inertia") * factor[..., None]
+    if _varies(spread.friction):
+        friction = own("geom_friction")
+        friction[..., 0] *= random.log_uniform("friction", *spread.friction)
+        fields["geom_friction"] = friction
+    if _varies(spread.damping):
+        fields["dof_damping"] = own("dof_damping") * random.log_uniform(
+            "damping", *spread.damping, size=model.nv
+        )
+    if _varies(spread.actuator_gain):
+        factor = random.log_uniform("actuator_gain", *spread.actuator_gain, size=model.nu)
+        is_servo = torch.as_tensor(model.actuator_biasprm[:, 1] != 0.0, device=device)
+        factor = torch.where(is_servo, factor, torch.ones_like(factor))
+        gain, bias = own("actuator_gainprm"), own("actuator_biasprm")
+        gain[..., 0] *= factor
+        bias[..., 1] *= factor
+        fields |= {"actuator_gainprm": gain, "actuator_biasprm": bias}
+    fields |= _looks(spread, own, random)
+    return fields
+
+
+def _looks(spread: Randomization, own: Any, random: EnvRandom) -> dict[str, Tensor]:
+    fields: dict[str, Tensor] = {}
+    if spread.camera_pos_m:
+        value = own("cam_pos")
+        fields["cam_pos"] = value + random.normal("cam_pos", spread.camera_pos_m, value[0].numel()).view_as(
+            value
+        )
+    if spread.camera_rot_rad:
+        value = own("cam_quat")
+        turn = random.normal("cam_quat", spread.camera_rot_rad, 3 * value.shape[1]).view(*value.shape[:2], 3)
+        fields["cam_quat"] = _small_turn(value, turn)
+    if _varies(spread.light):
+        fields["light_diffuse"] = own("light_diffuse") * random.log_uniform("light", *spread.light)[..., None]
+    if spread.color:
+        value = own("geom_rgba")
+        shift = random.uniform("color", -spread.color, spread.color, 3 * value.shape[1])
+        value[..., :3] = torch.clamp(value[..., :3] + shift.view(*value.shape[:2], 3), 0.0, 1.0)
+        fields["geom_rgba"] = value
+    return {name: value for name, value in fields.items() if value.numel()}
+
+
+def _varies(span: Range) -> bool:
+    return span != (1.0, 1.0)
+
+
+def _small_turn(quat: Tensor, rotvec: Tensor) -> Tensor:
+    """Return quat_wxyz turned by a small rotation vector [rad] in its own frame."""
+    w, v = quat[..., :1], quat[..., 1:]
+    half = 0.5 * rotvec
+    turned = torch.cat((w - (v * half).sum(-1, keepdim=True), v + w * half + torch.linalg.cross(v, half)), -1)
+    return torch.nn.functional.normalize(turned, dim=-1)

@@ -1,0 +1,207 @@
+"""What a task is: a scene, observations, a goal, named reward terms, success, failure, randomisation.
+
+A task is written once, in torch, against `Physics`; it runs on CPU threads and on the GPU. Rewards are
+the sum of goal terms, pure functions of the achieved and the desired goal, and of shaping terms,
+pure functions of the state. So `compute_reward(achieved, desired, info)` holds for every relabelled
+goal, with the shaping of that step taken from `info["shaping"]` (Plappert et al., 2018,
+arXiv 1802.09464, for the interface).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from policies.policy import ArraySpec
+from sim.batch.randomize import NOMINAL, Randomization
+
+if TYPE_CHECKING:
+    import mujoco
+
+    from sim.batch.actions import ActionTerm
+    from sim.batch.handles import ResetState
+    from sim.batch.physics import Physics
+    from sim.batch.rng import EnvRandom
+
+RewardKind = Literal["dense", "sparse"]
+Preset = Literal["nominal", "randomised"]
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What every task can be told; tasks add their own.
+
+    Attributes:
+        physics_dt: Physics time step [s].
+        decimation: Physics steps per control step.
+        episode_s: Length of an episode [s].
+        reward: `dense`: the named terms; `sparse`: 0 where the goal is achieved, else -1.
+        preset: Randomisation: `nominal` or `randomised`.
+        difficulty: Hardest difficulty drawn, in [0, 1]; what it means is the task's.
+    """
+
+    physics_dt: float = 0.004
+    decimation: int = 5
+    episode_s: float = 4.0
+    reward: RewardKind = "dense"
+    preset: Preset = "nominal"
+    difficulty: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be simulated."""
+        if not 0.0 < self.physics_dt <= 0.02:
+            raise ValueError(f"physics_dt is {self.physics_dt} s; use a time step in (0, 0.02] s")
+        if self.decimation < 1:
+            raise ValueError(f"decimation is {self.decimation}; use at least 1 physics step per control step")
+        if self.episode_s < self.step_dt:
+            raise ValueError(f"episode_s is {self.episode_s} s, shorter than one step of {self.step_dt} s")
+        if self.reward not in ("dense", "sparse"):
+            raise ValueError(f"unknown reward {self.reward!r}; use dense or sparse")
+        if self.preset not in ("nominal", "randomised"):
+            raise ValueError(f"unknown preset {self.preset!r}; use nominal or randomised")
+        if not 0.0 <= self.difficulty <= 1.0:
+            raise ValueError(f"difficulty is {self.difficulty}; use a number in [0, 1]")
+
+    @property
+    def step_dt(self) -> float:
+        """Control period [s]."""
+        return self.physics_dt * self.decimation
+
+    @property
+    def max_steps(self) -> int:
+        """Control steps of an episode."""
+        return round(self.episode_s / self.step_dt)
+
+
+@dataclass(frozen=True)
+class GoalTerm:
+    """A reward term of the goals: `fn(achieved, desired)` (..., goal) to (...)."""
+
+    weight: float
+    fn: Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ShapingTerm:
+    """A reward term of the state: `fn()` to (num_envs,). It must not read the desired goal."""
+
+    weight: float
+    fn: Callable[[], Tensor]
+
+
+class Task(ABC):
+    """One goal-conditioned task; subclass it in `sim/tasks/<name>.py`.
+
+    Life: `scene()` once, `bind(physics)` once, then `reset` and, after each step, the rest.
+    `achieved_goal`, `observe`, `failed` and the terms read handles made in `bind`.
+    """
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[TaskConfig]]
+    config: Any  # a `config_class`; tasks narrow it
+    last_action: Tensor
+    """The action of this step, (num_envs, num_actions), set by the environment before rewards."""
+
+    @property
+    @abstractmethod
+    def goal_spec(self) -> ArraySpec:
+        """Shape, names and unit of the goal."""
+
+    @abstractmethod
+    def scene(self) -> mujoco.MjSpec:
+        """Return the scene; physics options and time step are set by the environment's caller."""
+
+    @abstractmethod
+    def bind(self, physics: Physics) -> None:
+        """Make the handles."""
+
+    @abstractmethod
+    def actions(self, physics: Physics) -> Sequence[ActionTerm]:
+        """Return the action terms, in the order of the action's entries."""
+
+    @abstractmethod
+    def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
+        """Write the initial state of n environments and return their goals.
+
+        Args:
+            state: `qpos`, `qvel`, `ctrl` and mocap poses at the model's defaults (keyframe 0 if
+                there is one), (n, ...); edit in place.
+            random: Draws for these environments.
+            difficulty: In [0, 1], (n,).
+
+        Returns:
+            Desired goals, (n, goal).
+        """
+
+    @abstractmethod
+    def observe(self) -> dict[str, Tensor]:
+        """Return named parts of the observation, (num_envs, k) each, in a fixed order."""
+
+    @abstractmethod
+    def achieved_goal(self) -> Tensor:
+        """Return what is achieved now, (num_envs, goal)."""
+
+    @abstractmethod
+    def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
+        """Return whether the goal is achieved, (..., goal) to (...) bool; pure."""
+
+    @abstractmethod
+    def goal_terms(self) -> Mapping[str, GoalTerm]:
+        """Return the reward terms of the goals, by name."""
+
+    def shaping_terms(self) -> Mapping[str, ShapingTerm]:
+        """Return the reward terms of the state, by name."""
+        return {}
+
+    def privileged(self) -> dict[str, Tensor]:
+        """Return named parts that only a critic or a teacher may see, (num_envs, k) each."""
+        return {}
+
+    def failed(self) -> Tensor | None:
+        """Return which environments can't succeed any more and end, bool (num_envs,); None for never."""
+        return None
+
+    def after_reset(self, ids: Tensor) -> None:  # noqa: B027 - most tasks remember nothing
+        """Forget what the task remembers of the last episode of `ids` (n,); the state is current."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return tensors, by name, that the task remembers between steps; for saving and restoring."""
+        return {}
+
+    def randomization(self, preset: Preset) -> Randomization:
+        """Return what varies under a preset."""
+        return NOMINAL
+
+    def __init__(self, config: TaskConfig | None = None) -> None:
+        """Build a task with its settings, or the defaults of `config_class`.
+
+        Raises:
+            TypeError: If the config is of another task.
+        """
+        self._cached_goal_terms: Mapping[str, GoalTerm] | None = None
+        self.config = config or self.config_class()
+        if not isinstance(self.config, self.config_class):
+            expected, given = self.config_class.__name__, type(config).__name__
+            raise TypeError(f"task {self.name} takes a {expected}, not a {given}")
+
+    # ---- the identities of a goal environment -----------------------------------------------------
+
+    def compute_reward(self, achieved: Tensor, desired: Tensor, shaping: Tensor) -> Tensor:
+        """Return the reward of goals (..., goal) with the shaping (...) of that step."""
+        if self.config.reward == "sparse":
+            return self.success(achieved, desired).to(torch.float32) - 1.0
+        total = shaping
+        for term in self._goal_terms.values():
+            total = total + term.weight * term.fn(achieved, desired)
+        return total
+
+    @property
+    def _goal_terms(self) -> Mapping[str, GoalTerm]:
+        if self._cached_goal_terms is None:
+            self._cached_goal_terms = dict(self.goal_terms())
+        return self._cached_goal_terms

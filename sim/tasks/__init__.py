@@ -1,0 +1,1 @@
+"""Goal-conditioned tasks, one file each."""

@@ -1,0 +1,59 @@
+"""The tasks there are, by name; imported only when one is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sim.batch.env import BatchEnv
+    from sim.batch.solver import Solver
+    from sim.batch.task import Task
+
+TASKS: Final[dict[str, tuple[str, str]]] = {
+    "reach": ("sim.tasks.reach:Reach", "sim.solvers.reach:ReachSolver"),
+}
+"""Name to the task's class and its solver's."""
+
+
+def task_class(name: str) -> type[Task]:
+    """Return a task's class.
+
+    Raises:
+        ValueError: If there is no such task; lists the tasks.
+    """
+    return _load(_entry(name)[0])
+
+
+def make_task(name: str, **settings: Any) -> Task:
+    """Build a task with settings of its config class.
+
+    Raises:
+        ValueError: If the task or a setting is unknown, or a value is out of range.
+    """
+    cls = task_class(name)
+    config_class = cls.config_class
+    unknown = [k for k in settings if k not in config_class.__dataclass_fields__]
+    if unknown:
+        valid = ", ".join(config_class.__dataclass_fields__)
+        raise ValueError(f"task {name} has no setting {unknown[0]!r}; it has {valid}")
+    return cls(config_class(**settings))
+
+
+def make_solver(name: str, env: BatchEnv) -> Solver:
+    """Build a task's solver for an environment of it."""
+    return _load(_entry(name)[1])(env)
+
+
+def _entry(name: str) -> tuple[str, str]:
+    if name not in TASKS:
+        near = difflib.get_close_matches(name, TASKS, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"unknown task {name!r}; {hint}tasks: {', '.join(sorted(TASKS))}")
+    return TASKS[name]
+
+
+def _load(target: str) -> Any:
+    module, attribute = target.split(":")
+    return getattr(importlib.import_module(module), attribute)
