@@ -10,6 +10,8 @@ from typing import Any, Final
 import mujoco
 
 from sim.tools.base import ToolHandle, ToolModel, attach_tool
+from sim.tools.hook import HookConfig, hook_model
+from sim.tools.stick import StickConfig, stick_model
 from sim.tools.tweezers import TweezersConfig, tweezers_model
 
 
@@ -28,6 +30,8 @@ class ToolKind:
 
 TOOLS: Final[dict[str, ToolKind]] = {
     "tweezers": ToolKind(TweezersConfig, tweezers_model),
+    "stick": ToolKind(StickConfig, stick_model),
+    "hook": ToolKind(HookConfig, hook_model),
 }
 
 

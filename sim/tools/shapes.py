@@ -8,7 +8,7 @@ thicker than they are drawn, because a sheet thinner than a time step's travel l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from perception_tools.geometry import FloatArray
 from sim.tools.base import COLLISION_GROUP, VISUAL_GROUP, turn_about_x
+
+DRAWN_ONLY: dict[str, Any] = dict(group=VISUAL_GROUP, contype=0, conaffinity=0, mass=0)
 
 _SECTION_POINTS = 20
 _DENSE = 6  # drawn sections per segment
@@ -66,6 +68,76 @@ def contact(friction: float) -> dict[str, Any]:
     return dict(condim=4, friction=[friction, 0.005, 0.0001], solref=[0.004, 1.0])
 
 
+def rolling_contact(friction: float) -> dict[str, Any]:
+    """Return contact attributes of round geoms: rolling friction brings them to rest."""
+    return dict(condim=6, friction=[friction, 0.005, 0.0005], solref=[0.004, 1.0])
+
+
+def mirrored(stations: Sequence[Station]) -> list[Station]:
+    """Return stations mirrored about y = 0."""
+    return [replace(s, y=-s.y) for s in stations]
+
+
+def add_ring(
+    spec: mujoco.MjSpec,
+    body: Any,
+    name: str,
+    centre_yz: tuple[float, float],
+    radii_yz: tuple[float, float],
+    wire_m: float,
+    surface: Surface,
+    *,
+    frame: Any = None,
+    x: float = 0.0,
+    segments: int = 10,
+) -> float:
+    """Add an elliptic ring across x, of a round wire: a smooth mesh drawn, capsules that collide.
+
+    Args:
+        spec: Specification of the body.
+        body: Body.
+        name: Prefix of its geoms and mesh.
+        centre_yz: Centre [m].
+        radii_yz: Half axes of the wire's centre line [m].
+        wire_m: Radius of the wire [m].
+        surface: Material.
+        frame: Frame of the body that all is given in; None for the body's own.
+        x: Position along x [m].
+        segments: Number of capsules.
+
+    Returns:
+        Its mass [kg].
+    """
+
+    def points(n: int) -> FloatArray:
+        a = np.linspace(0, 2 * np.pi, n + 1)
+        y, z = centre_yz[0] + radii_yz[0] * np.sin(a), centre_yz[1] + radii_yz[1] * np.cos(a)
+        return np.stack([np.full(n + 1, x), y, z], axis=1)
+
+    fine = points(6 * segments)
+    sections = np.hstack([fine, np.full((len(fine), 2), wire_m)])
+    vertices, faces = loft(sections, 2.0)
+    geoms = [_add_drawn(spec, body, name, vertices, faces, surface.material)]
+    mass = 0.0
+    for k, (a, b) in enumerate(pairwise(points(segments))):
+        mass += (part := surface.density_kg_m3 * np.pi * wire_m**2 * float(np.linalg.norm(b - a)))
+        geoms.append(
+            body.add_geom(
+                name=f"{name}_{k}",
+                type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+                fromto=[*a, *b],
+                size=[wire_m, 0, 0],
+                mass=part,
+                group=COLLISION_GROUP,
+                **contact(surface.friction),
+            )
+        )
+    for geom in geoms:
+        if frame is not None:
+            geom.set_frame(frame)
+    return mass
+
+
 def add_bar(
     spec: mujoco.MjSpec,
     body: Any,
@@ -90,22 +162,7 @@ def add_bar(
         smooth: Whether the drawn outline is interpolated smoothly rather than linearly.
     """
     vertices, faces = loft(_densify(stations, smooth), surface.squareness)
-    spec.add_mesh(
-        name=name,
-        uservert=vertices.ravel(),
-        userface=faces.ravel(),
-        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
-    )
-    drawn = body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_MESH,
-        meshname=name,
-        material=surface.material,
-        group=VISUAL_GROUP,
-        contype=0,
-        conaffinity=0,
-        mass=0,
-    )
-    geoms = [drawn]
+    geoms = [_add_drawn(spec, body, name, vertices, faces, surface.material)]
     for k, (a, b) in enumerate(pairwise(stations)):
         turn = float(np.arctan2(-(b.y - a.y), b.z - a.z))
         length = float(np.hypot(b.y - a.y, b.z - a.z))
@@ -129,6 +186,19 @@ def add_bar(
     for geom in geoms:
         if frame is not None:
             geom.set_frame(frame)
+
+
+def _add_drawn(
+    spec: mujoco.MjSpec, body: Any, name: str, vertices: FloatArray, faces: NDArray[np.int32], material: str
+) -> Any:
+    """Add a mesh that is only drawn."""
+    spec.add_mesh(
+        name=name,
+        uservert=vertices.ravel(),
+        userface=faces.ravel(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
+    )
+    return body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=material, **DRAWN_ONLY)
 
 
 def bar_mass_kg(stations: Sequence[Station], density_kg_m3: float) -> float:

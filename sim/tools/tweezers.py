@@ -34,7 +34,7 @@ from sim.tools.base import (
     require_positive,
     turn_about_x,
 )
-from sim.tools.shapes import Station, Surface, add_bar, contact
+from sim.tools.shapes import DRAWN_ONLY, Station, Surface, add_bar, contact, mirrored
 
 _GRIP_AT = 0.56  # of the length, where fingers squeeze
 _TIP_WIDTH = {"flat": 0.5, "rounded": 0.32, "pointed": 0.14}  # of the arm's width
@@ -135,7 +135,7 @@ def tweezers_model(config: TweezersConfig | None = None) -> ToolModel:
     left = root.add_frame(quat=turn_about_x(-rest / 2))
     for body, side, frame in ((root, "left", left), (arm, "right", None)):
         sign = 1.0 if side == "left" else -1.0
-        stations = [Station(s.z, sign * s.y, s.half_width, s.half_thickness) for s in arm_stations(c)]
+        stations = arm_stations(c) if side == "left" else mirrored(arm_stations(c))
         # The sheet collides thicker than drawn, outwards: the inner faces stay where they are.
         add_bar(spec, body, side, stations, surface, frame=frame, shift_m=sign * _excess(c))
         p_tip, p_grip = (0.0, 0.0, c.tip_radius_m), _grip_point(c)
@@ -212,10 +212,7 @@ def _add_sleeve(body: Any, side: str, c: TweezersConfig, material: str, frame: A
             pos=[0, inner + sign * half_thickness, z],
             size=[width * low.half_width, half_thickness, half_length],
             material=material,
-            group=VISUAL_GROUP,
-            contype=0,
-            conaffinity=0,
-            mass=0,
+            **DRAWN_ONLY,
         )
         if frame is not None:
             geom.set_frame(frame)
