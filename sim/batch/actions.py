@@ -167,7 +167,7 @@ class EeVelocity:
 
     def _solve(self, pos: Tensor, twist: Tensor) -> Tensor:
         """Return joint displacements (num_envs, num_joints) that move the site by `twist` (num_envs, 6)."""
-        axis, anchor = self._axis[:, self._joints.ids], self._anchor[:, self._joints.ids]
+        axis, anchor = self._axis[:, self._joints.index], self._anchor[:, self._joints.index]
         linear = torch.linalg.cross(axis, pos[:, None] - anchor)
         jac_t = torch.cat((linear, axis), -1)  # (num_envs, num_joints, 6)
         gram = jac_t.mT @ jac_t + self._eye

@@ -92,7 +92,7 @@ class CpuPhysics:
         self._put(rows, state)
         self._batch.forward(rows, stage=_VEL)
         self._seen_warnings = self._batch.warning[:, _DIVERGED, _COUNT]
-        self._refresh()
+        self._refresh(rows)
 
     def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
         """See `Physics.write`."""
@@ -102,7 +102,7 @@ class CpuPhysics:
         self._put(rows, state)
         if forward:
             self._batch.forward(rows, stage=_VEL)
-            self._refresh()
+            self._refresh(rows)
 
     def forward(self) -> None:
         """Recompute all derived fields."""
@@ -182,9 +182,12 @@ class CpuPhysics:
                 raise ValueError(f"{name!r} is not state; write one of {', '.join(STATE_FIELDS)}")
             self._batch.bind(name)[rows] = values.numpy()
 
-    def _refresh(self) -> None:
+    def _refresh(self, rows: NDArray[Any] | None = None) -> None:
         for source, target, _ in self._fields.values():
-            np.copyto(target, source, casting="same_kind")
+            if rows is None:
+                np.copyto(target, source, casting="same_kind")
+            else:
+                target[rows] = source[rows]
 
 
 def _log_warning(message: str) -> None:

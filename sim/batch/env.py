@@ -49,7 +49,8 @@ class BatchEnv:
 
     `info` of `step` has, all (num_envs,): `success`, `failed`, `fault` (bool), `shaping` (the reward
     that does not depend on the goal); and `final_obs`, the observations before an automatic reset;
-    `episode`, if any episode ended: their `return`, `length`, `success` and mean reward per term, (k,).
+    `episode`, if any episode ended: their `return`, `length`, `success` and total reward per term, (k,).
+    An environment that diverged is truncated, with its last good observation and no shaping reward.
 
     Args:
         task: The task.
@@ -85,8 +86,9 @@ class BatchEnv:
         self._key = torch.zeros(n, dtype=torch.int64, device=device)
         self.difficulty = torch.full((n,), task.config.difficulty, device=device)
         self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
-        names = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
-        self._sums = {name: torch.zeros(n, device=device) for name in names}
+        self._logged = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
+        self._sums = torch.zeros(len(self._logged), n, device=device)
+        self._zeros = torch.zeros(n, device=device)
         delay = self._spread.latency_steps[1]
         self._delayed = torch.zeros(delay + 1, n, self.num_actions, device=device)
         self._latency = torch.zeros(n, dtype=torch.int64, device=device)
@@ -159,9 +161,8 @@ class BatchEnv:
 
         obs = self._observe()
         achieved, desired = obs["achieved_goal"], obs["desired_goal"]
-        shaping = self._shaping_reward()
         success = self.task.success(achieved, desired)
-        reward = self.task.compute_reward(achieved, desired, shaping)
+        reward, shaping = self._reward(achieved, desired, success)
         failed = self.task.failed()
         failed = torch.zeros_like(success) if failed is None else failed
         terminated = failed | success if self.config.stop_on_success else failed.clone()
@@ -169,8 +170,8 @@ class BatchEnv:
         if fault.any():
             reward, shaping = (torch.where(fault, torch.zeros_like(x), x) for x in (reward, shaping))
             terminated &= ~fault
+            self._sums[:, fault] = torch.nan_to_num(self._sums[:, fault])
             obs = {k: torch.where(fault[:, None], torch.nan_to_num(v), v) for k, v in obs.items()}
-        self._log_rewards(reward, achieved, desired)
 
         info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
         info["final_obs"] = obs
@@ -241,8 +242,8 @@ class BatchEnv:
             "ctrl": self._ctrl, "seeds": self._seeds, "episode": self._episode, "steps": self._steps,
             "key": self._key, "difficulty": self.difficulty, "desired_goal": self.desired_goal,
             "delayed": self._delayed, "latency": self._latency, "last_action": self.task.last_action,
+            "sums": self._sums,
         }  # fmt: skip
-        memory |= {f"sum.{k}": v for k, v in self._sums.items()}
         for k, term in enumerate(self._actions):
             memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
         return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
@@ -296,22 +297,22 @@ class BatchEnv:
             obs["privileged"] = torch.cat(list(hidden.values()), -1)
         return obs
 
-    def _shaping_reward(self) -> Tensor:
-        total = torch.zeros(self.num_envs, device=self.physics.device)
-        for name, term in self._shaping.items():
-            value = term.weight * term.fn()
-            self._sums[f"reward/{name}"] += value
-            total += value
-        return total
-
-    def _log_rewards(self, reward: Tensor, achieved: Tensor, desired: Tensor) -> None:
-        self._sums["return"] += reward
-        if self.task.config.reward == "dense":
-            for name, term in self._goal_terms.items():
-                self._sums[f"reward/{name}"] += term.weight * term.fn(achieved, desired)
+    def _reward(self, achieved: Tensor, desired: Tensor, success: Tensor) -> tuple[Tensor, Tensor]:
+        """Return reward and shaping, (num_envs,) each, and add every term to its sum of the episode."""
+        shaping_values = [t.weight * t.fn() for t in self._shaping.values()]
+        shaping = sum(shaping_values, self._zeros)
+        if self.task.config.reward == "sparse":
+            goal_values = [self._zeros] * len(self._goal_terms)
+            reward = success.to(torch.float32) - 1.0
+        else:
+            goal_values = [t.weight * t.fn(achieved, desired) for t in self._goal_terms.values()]
+            reward = sum(goal_values, shaping)
+        self._sums += torch.stack((reward, *goal_values, *shaping_values))
+        return reward, shaping
 
     def _episode_stats(self, done: Tensor, success: Tensor) -> dict[str, Tensor]:
-        stats = {name: value[done] for name, value in self._sums.items()}
+        sums = self._sums[:, done]
+        stats = dict(zip(self._logged, sums, strict=True))
         return stats | {"length": self._steps[done], "success": success[done].to(torch.float32)}
 
     # ---- resets -------------------------------------------------------------------------------------
@@ -330,8 +331,7 @@ class BatchEnv:
         self.desired_goal[ids] = self.task.reset(state, random, self.difficulty[ids])
         self.physics.reset(ids, state)
         self._ctrl[ids] = state["ctrl"]
-        for value in self._sums.values():
-            value[ids] = 0.0
+        self._sums[:, ids] = 0.0
         self.task.last_action[ids] = 0.0
         self._delayed[:, ids] = 0.0
         low, high = self._spread.latency_steps

@@ -55,6 +55,7 @@ class Joints:
             if int(m.jnt_type[k]) not in scalar:
                 raise ValueError(f"joint {name!r} is neither hinge nor slide")
         self.names, self.ids = tuple(names), ids
+        self.index = _indices(ids)
         self._q = _indices([int(m.jnt_qposadr[k]) for k in ids])
         self.dofs = _indices([int(m.jnt_dofadr[k]) for k in ids])
         self._qpos, self._qvel = physics.field("qpos"), physics.field("qvel")

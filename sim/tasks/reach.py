@@ -29,6 +29,7 @@ class ReachConfig(TaskConfig):
         region_m: Half size of the box of goals around its centre at difficulty 1 [m].
     """
 
+    decimation: int = 10
     episode_s: float = 2.0
     tolerance_m: float = 0.02
     region_m: tuple[float, float, float] = (0.15, 0.25, 0.2)
