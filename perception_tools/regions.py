@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from perception_tools.fitting import Evidence
 from perception_tools.geometry import BoolArray, FloatArray
-from perception_tools.lifted import LabelImage, LiftedFrame, Window, in_convex, window_of
+from perception_tools.lifted import FloatImage, LabelImage, LiftedFrame, Window, in_convex, window_of
 from perception_tools.outlines import core_of, outline_cracks, without_holes
 
 _PAD_PX = 3
 _RIM_M = 0.006
 _ENOUGH_PX = 8
+_STEP_M = 0.006  # smaller steps in depth do not tell what is in front
+_NO_DEPTH_M = 100.0
+_SEAM_PX = 9  # square that reaches across the pixels without depth along a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +71,10 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
     if used.sum() < _ENOUGH_PX:
         return None
     points = frame.points[window][used].astype(np.float64)
-    hidden = _in_front(frame, window, mask, labels[window])
-    cracks, visible = outline_cracks(without_holes(mask), hidden)
+    doubtful, hidden = _in_front(frame, window, mask, labels[window])
+    whole = without_holes(mask)
+    cracks, _ = outline_cracks(whole, doubtful)
+    _, visible = outline_cracks(whole, hidden)
     outline = cracks + np.array([window[1].start, window[0].start])
     sigma_m = max(0.0012, 1.5 * frame.plane.rmse_m)
     evidence = Evidence(points, outline, frame.intrinsics, frame.T_world_camera, sigma_m)
@@ -171,14 +176,27 @@ def _extent(region: Region, direction: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _in_front(frame: LiftedFrame, window: Window, mask: BoolArray, labels: LabelImage) -> BoolArray:
-    """Return the pixels of other things in the window that are not clearly behind the region there."""
+def _in_front(
+    frame: LiftedFrame, window: Window, mask: BoolArray, labels: LabelImage
+) -> tuple[BoolArray, BoolArray]:
+    """Return the pixels of other things in the window that may be in front of the region, and that are.
+
+    Along steps in depth there is a seam of pixels without. No outline is measured there; but whether
+    something hides the region, the nearest of the things around tells.
+    """
     others = (labels != 0) & ~mask
-    depth_m = frame.depth_m[window]
-    own = np.where(mask & frame.valid[window], depth_m, np.float32(100.0))
-    near = cv2.erode(own, np.ones((5, 5), np.uint8))
-    behind = (near < 50) & (depth_m > near + 0.006)
-    return others & ~behind
+    valid, depth_m = frame.valid[window], frame.depth_m[window]
+    near_m = _least_depth(depth_m, mask & valid, 5)
+    may_be = others & ~((near_m < _NO_DEPTH_M) & (depth_m > near_m + _STEP_M))
+    own_m, other_m = (_least_depth(depth_m, m & valid, _SEAM_PX) for m in (mask, others))
+    both = np.maximum(own_m, other_m) < _NO_DEPTH_M
+    return may_be, may_be & ~(both & ~valid & (other_m > own_m + _STEP_M))
+
+
+def _least_depth(depth_m: FloatImage, pixels: BoolArray, size_px: int) -> FloatImage:
+    """Return the least depth of some pixels in a square around each [m], (H, W); `_NO_DEPTH_M` if none."""
+    known = np.where(pixels, depth_m, np.float32(_NO_DEPTH_M))
+    return np.asarray(cv2.erode(known, np.ones((size_px, size_px), np.uint8)), dtype=np.float32)
 
 
 def _is_open(frame: LiftedFrame, window: Window, mask: BoolArray, points: FloatArray) -> bool:

@@ -36,6 +36,7 @@ from sim.robots.fr3 import FR3
 from sim.scene import PlacedObject, PlacementError, SceneConfig, TabletopScene, place, sample_layout
 
 FIRST_HELD_OUT_SEED = 7_000_000
+TRUSTED = 0.1  # confidence below which the planner takes a detection for nothing
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,8 @@ def true_solid(spec: ObjectSpec, position: np.ndarray, yaw: float) -> Solid:
     return Solid("frustum", np.array([x, y, sx / 2, foot, sz]), base)
 
 
-def match(seed: int, truths: list[Truth], seen: Sequence[SeenObject]) -> tuple[list[Row], int]:
-    """Match by overlap, best first; returns the rows and the number of unmatched seen objects."""
+def match(seed: int, truths: list[Truth], seen: Sequence[SeenObject]) -> tuple[list[Row], list[SeenObject]]:
+    """Match by overlap, best first; returns the rows and the unmatched seen objects."""
     iou = np.array([[_iou(t.mask, s.mask) for s in seen] for t in truths]).reshape(len(truths), len(seen))
     rows: dict[int, Row] = {}
     left = set(range(len(seen)))
@@ -212,7 +213,7 @@ def match(seed: int, truths: list[Truth], seen: Sequence[SeenObject]) -> tuple[l
             rows[i] = Row(seed, truths[i], seen[j], float(iou[i, j]))
             left.discard(j)
     out = [rows.get(i, Row(seed, t, None, 0.0)) for i, t in enumerate(truths)]
-    return out, len(left)
+    return out, [seen[j] for j in sorted(left)]
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -222,7 +223,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 # ---- reporting ----------------------------------------------------------------------------------
 
 
-def report(rows: list[Row], extra: int, seconds: list[float]) -> None:
+def report(rows: list[Row], ghosts: Sequence[SeenObject], seconds: list[float]) -> None:
     """Print the table."""
     print(f"{'':22s}   n  recall  colour   shape  size p50/p95 [mm]  centre p50/p95 [mm]    IoU")
     clear = [r for r in rows if r.truth.visible >= 0.9]
@@ -232,7 +233,12 @@ def report(rows: list[Row], extra: int, seconds: list[float]) -> None:
     _line("partly hidden", [r for r in rows if 0.4 <= r.truth.visible < 0.9])
     _line("mostly hidden", [r for r in rows if r.truth.visible < 0.4])
     found = sum(r.seen is not None for r in rows)
-    print(f"precision {found}/{found + extra} = {found / max(found + extra, 1):.3f}")
+    print(f"precision {found}/{found + len(ghosts)} = {found / max(found + len(ghosts), 1):.3f}")
+    sure = [r.seen is not None and r.seen.confidence >= TRUSTED for r in rows if r.truth.visible >= 0.4]
+    sure_ghosts = sum(g.confidence >= TRUSTED for g in ghosts)
+    print(
+        f"confidence >= {TRUSTED}: {sum(sure)}/{len(sure)} of what is 40 % visible, {sure_ghosts} not there"
+    )
     milliseconds = 1e3 * np.quantile(seconds, [0.5, 0.95])
     print(f"CPU time per frame: median {milliseconds[0]:.0f} ms, p95 {milliseconds[1]:.0f} ms")
 
@@ -285,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     rows: list[Row] = []
     seconds: list[float] = []
-    extra = 0
+    ghosts: list[SeenObject] = []
     for seed in range(args.first_seed, args.first_seed + args.scenes):
         for frame, robot, truths in look(seed, args.kind, args.noise):
             start = time.process_time()
@@ -294,8 +300,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             seconds.append(time.process_time() - start)
             new, unmatched = match(seed, truths, view.objects)
             rows += new
-            extra += unmatched
-            wrong = faults(new) + [f"seed {seed}: {unmatched} seen that are not there"] * bool(unmatched)
+            ghosts += unmatched
+            wrong = faults(new) + [
+                f"seed {seed}: {g.label} is not there (confidence {g.confidence:.2f})" for g in unmatched
+            ]
             print("\n".join(wrong), end="\n" if wrong else "")
             if args.pictures and (wrong or args.all_pictures):
                 args.pictures.mkdir(parents=True, exist_ok=True)
@@ -303,7 +311,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                     frame.rgb, [o.mask for o in view.objects], [o.label for o in view.objects]
                 )
                 cv2.imwrite(str(args.pictures / f"{args.kind}_{seed}.png"), picture[..., ::-1])
-    report(rows, extra, seconds)
+    report(rows, ghosts, seconds)
 
 
 if __name__ == "__main__":

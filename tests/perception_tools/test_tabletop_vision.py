@@ -1,5 +1,6 @@
 """Whole table tops, ray cast: what is there, whatever stands in, on or before something else."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -139,6 +140,35 @@ def test_in_a_bowl_and_on_a_tray():
     assert_box(of(view, "red box"), [0.036, 0.036, 0.036], [0.55, 0.15, 0.024], atol=0.005)
     assert_box(of(view, "yellow sphere"), [0.044, 0.044, 0.044], [0.56, -0.1, 0.028])
     assert_box(of(view, "blue tray"), [0.18, 0.14, 0.02], [0.55, -0.12, 0.01])
+
+
+def test_the_seam_without_depth_around_things_hides_nothing():
+    solids = [
+        Solid(bowl_sdf(0.07, 0.045), (0.52, 0.08, 0), RED, reach_m=0.1),
+        Solid(sphere_sdf(0.025), (0.52, 0.08, 0.005), YELLOW, reach_m=0.06),
+        Solid(tray_sdf(0.13, 0.1, 0.02), (0.52, -0.06, 0), BLUE, reach_m=0.13),
+        Solid(box_sdf(0.05, 0.035, 0.03), (0.52, -0.06, 0.006), WHITE, 0.4, reach_m=0.05),
+    ]
+    frame, instances = render(solids, noise_m=NOISE_M)
+    assert frame.depth_m is not None
+    same, square = instances.astype(np.uint8), np.ones((5, 5), np.uint8)
+    seam = cv2.dilate(same, square) != cv2.erode(same, square)
+    depth_m = np.where(seam, np.float32(0), frame.depth_m)
+    view = see_tabletop(frame.rgb, depth_m, frame.intrinsics, frame.T_world_camera)
+    assert of(view, "yellow sphere").confidence > 0.5
+    assert of(view, "white box").confidence > 0.5
+
+
+def test_what_a_near_rim_hides_is_less_certain():
+    low = scene_camera(eye=(1.35, 0.0, 0.45), target=(0.5, 0.0, 0.05))
+    view, _ = look(
+        [
+            Solid(bowl_sdf(0.08, 0.06), (0.55, 0, 0), WHITE, reach_m=0.1),
+            Solid(sphere_sdf(0.03), (0.56, 0, 0.006), RED, reach_m=0.06),
+        ],
+        camera=low,
+    )
+    assert 0.2 < of(view, "red sphere").visible < 0.8
 
 
 def test_a_ball_of_the_trays_own_colour_is_found():
