@@ -96,6 +96,7 @@ class EeVelocity:
         yaw_only: Rotation about world z only: one rotation entry instead of three.
         lead_m: Largest distance of the target from the site [m].
         damping: Damping of the least squares.
+        limits_m: Lower and upper corner of the box in world that the target stays in [m]; None for none.
 
     The action is (dx, dy, dz) in world, then (rx, ry, rz) or yaw if `step_rad` > 0.
     """
@@ -112,6 +113,7 @@ class EeVelocity:
         yaw_only: bool = True,
         lead_m: float = 0.04,
         damping: float = 0.05,
+        limits_m: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
         """See the class."""
         self._joints, self._act, self._site = (
@@ -135,6 +137,11 @@ class EeVelocity:
         self._goal_mat = torch.eye(3, device=device).repeat(n, 1, 1)
         self._eye = torch.eye(6, device=device) * damping**2
         self._fresh = torch.ones(n, dtype=torch.bool, device=device)
+        self._limits = (
+            None if limits_m is None else torch.tensor(limits_m, dtype=torch.float32, device=device)
+        )
+        if self._limits is not None and not (self._limits[0] < self._limits[1]).all():
+            raise ValueError(f"limits_m is {limits_m}; every lower bound must be below its upper one")
 
     def apply(self, action: Tensor, ctrl: Tensor) -> None:
         """See `ActionTerm.apply`."""
@@ -146,6 +153,8 @@ class EeVelocity:
         lead = self._goal_pos + self._step_m * action[:, :3] - pos
         length = torch.linalg.vector_norm(lead, dim=-1, keepdim=True)
         lead = lead * torch.clamp(self._lead / (length + 1e-9), max=1.0)
+        if self._limits is not None:
+            lead = torch.clamp(pos + lead, self._limits[0], self._limits[1]) - pos
         self._goal_pos.copy_(pos + lead)
         if self._step_rad:
             turn = action[:, 3:] * self._step_rad
