@@ -160,18 +160,16 @@ class BatchEnv:
         self.faults.record(self._ctrl, fault, self._seeds, self._episode, self._steps)
 
         obs = self._observe()
+        if fault.any():  # what a diverged environment shows is its last good observation
+            obs = {k: torch.where(fault[:, None], self._obs[k], v) for k, v in obs.items()}
         achieved, desired = obs["achieved_goal"], obs["desired_goal"]
         success = self.task.success(achieved, desired)
-        reward, shaping = self._reward(achieved, desired, success)
+        reward, shaping = self._reward(achieved, desired, success, fault)
+        success = success & ~fault
         failed = self.task.failed()
         failed = torch.zeros_like(success) if failed is None else failed
-        terminated = failed | success if self.config.stop_on_success else failed.clone()
+        terminated = (failed | success if self.config.stop_on_success else failed) & ~fault
         truncated = (self._steps >= self.task.config.max_steps) | fault
-        if fault.any():
-            reward, shaping = (torch.where(fault, torch.zeros_like(x), x) for x in (reward, shaping))
-            terminated &= ~fault
-            self._sums[:, fault] = torch.nan_to_num(self._sums[:, fault])
-            obs = {k: torch.where(fault[:, None], torch.nan_to_num(v), v) for k, v in obs.items()}
 
         info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
         info["final_obs"] = obs
@@ -297,9 +295,11 @@ class BatchEnv:
             obs["privileged"] = torch.cat(list(hidden.values()), -1)
         return obs
 
-    def _reward(self, achieved: Tensor, desired: Tensor, success: Tensor) -> tuple[Tensor, Tensor]:
+    def _reward(
+        self, achieved: Tensor, desired: Tensor, success: Tensor, fault: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return reward and shaping, (num_envs,) each, and add every term to its sum of the episode."""
-        shaping_values = [t.weight * t.fn() for t in self._shaping.values()]
+        shaping_values = [torch.where(fault, 0.0, t.weight * t.fn()) for t in self._shaping.values()]
         shaping = sum(shaping_values, self._zeros)
         if self.task.config.reward == "sparse":
             goal_values = [self._zeros] * len(self._goal_terms)
