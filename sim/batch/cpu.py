@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import mujoco
@@ -20,7 +20,7 @@ from mujoco.batch import MODEL_FIELDS, Batch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim.batch.physics import STATE_FIELDS, PhysicsConfig, check_saved
+from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_saved, check_shape
 
 _LOG = logging.getLogger(__name__)
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -63,7 +63,8 @@ class CpuPhysics:
         self._ctrl = self._batch.bind("ctrl")
         self._own_fields: set[str] = set()
         self._fields: dict[str, tuple[NDArray[Any], NDArray[np.float32], Tensor]] = {}
-        self._seen_warnings = self._batch.warning[:, _DIVERGED, _COUNT]
+        need = model.sensor_needstage.repeat(model.sensor_dim)
+        self._force_columns = np.flatnonzero(need == int(mujoco.mjtStage.mjSTAGE_ACC))
         self._batch.forward(stage=_VEL)
 
     def field(self, name: str) -> Tensor:
@@ -71,7 +72,7 @@ class CpuPhysics:
         if name not in self._fields:
             source = self._batch.bind(name)
             if name not in STATE_FIELDS and name not in ("time", "act"):
-                self._batch.forward(stage=_VEL)  # an output is zero until the next call
+                self._recompute()  # an output is zero until the next call
             tensor = torch.zeros(source.shape, dtype=torch.float32)
             self._fields[name] = (source, tensor.numpy(), tensor)
             self._refresh()
@@ -79,7 +80,9 @@ class CpuPhysics:
 
     def step(self, ctrl: Tensor, num_substeps: int) -> None:
         """See `Physics.step`."""
-        self._ctrl[...] = ctrl.numpy()
+        if num_substeps < 1:
+            raise ValueError(f"num_substeps is {num_substeps}; use at least 1")
+        self._ctrl[...] = check_shape("ctrl", ctrl, self._ctrl.shape).numpy()
         self._batch.step(nstep=num_substeps, stage=_VEL)
         self._refresh()
 
@@ -91,7 +94,6 @@ class CpuPhysics:
         self._batch.reset(rows, stage=_NONE)
         self._put(rows, state)
         self._batch.forward(rows, stage=_VEL)
-        self._seen_warnings = self._batch.warning[:, _DIVERGED, _COUNT]
         self._refresh(rows)
 
     def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
@@ -101,12 +103,12 @@ class CpuPhysics:
             return
         self._put(rows, state)
         if forward:
-            self._batch.forward(rows, stage=_VEL)
-            self._refresh(rows)
+            self._recompute(rows)
+        self._refresh(rows, None if forward else state)
 
     def forward(self) -> None:
         """Recompute all derived fields."""
-        self._batch.forward(stage=_VEL)
+        self._recompute()
         self._refresh()
 
     def model_field(self, name: str) -> Tensor:
@@ -124,32 +126,35 @@ class CpuPhysics:
         for name, values in fields.items():
             _check_model_field(name)
             target = self._batch.expand(name)
-            target[rows] = values.numpy().reshape(len(rows), *target.shape[1:])
+            target[rows] = check_shape(name, values, (len(rows), *target.shape[1:])).numpy()
             self._own_fields.add(name)
         self._batch.set_const(rows)
 
     def faults(self) -> Tensor:
         """See `Physics.faults`: MuJoCo resets a simulation that diverged, and counts it."""
-        counts = self._batch.warning[:, _DIVERGED, _COUNT]
-        raised = (counts != self._seen_warnings).any(-1)
+        raised = self._batch.warning[:, _DIVERGED, _COUNT].any(-1)
         if raised.any():
-            self._seen_warnings = counts
+            self._batch.warning[raised] = 0
         return torch.as_tensor(raised)
 
     def save(self) -> dict[str, NDArray[Any]]:
         """See `Physics.save`."""
         own = {f"model.{k}": np.array(self._batch.expanded(k)) for k in sorted(self._own_fields)}
-        return {**self._signature(), "state": self._batch.state.copy(), **own}
+        forces = self._batch.bind("sensordata")[:, self._force_columns]
+        return {**self._signature(), "state": self._batch.state.copy(), "force_sensors": forces, **own}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See `Physics.load`."""
         check_saved(state, self._signature())
-        own = {
+        own = {k: torch.as_tensor(self._shared(k).copy()) for k in self._own_fields}
+        own |= {
             k.removeprefix("model."): torch.as_tensor(v) for k, v in state.items() if k.startswith("model.")
         }
         self.write_model(torch.arange(self.num_envs), own)
         self._batch.state[...] = state["state"]
-        self.forward()
+        self._recompute(forces=state["force_sensors"])
+        self._batch.warning[...] = 0
+        self._refresh()
 
     def mj_data(self, env: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """See `Physics.mj_data`."""
@@ -157,6 +162,10 @@ class CpuPhysics:
         data = self._batch.get_data(env, mujoco.MjData(model))
         mujoco.mj_forward(model, data)
         return model, data
+
+    def bare(self, ctrl: Callable[[], Tensor], num_substeps: int) -> BareSteps:
+        """See `Physics.bare`."""
+        return _BareBatch(self._batch, tuple(self._fields), ctrl, num_substeps)
 
     def close(self) -> None:
         """See `Physics.close`."""
@@ -169,6 +178,7 @@ class CpuPhysics:
             "nq": np.int64(m.nq),
             "nv": np.int64(m.nv),
             "nu": np.int64(m.nu),
+            "state_size": np.int64(self._batch.nstate),
         }
 
     def _shared(self, name: str) -> NDArray[Any]:
@@ -180,14 +190,47 @@ class CpuPhysics:
         for name, values in state.items():
             if name not in STATE_FIELDS:
                 raise ValueError(f"{name!r} is not state; write one of {', '.join(STATE_FIELDS)}")
-            self._batch.bind(name)[rows] = values.numpy()
+            target = self._batch.bind(name)
+            target[rows] = check_shape(name, values, (len(rows), *target.shape[1:])).numpy()
 
-    def _refresh(self, rows: NDArray[Any] | None = None) -> None:
-        for source, target, _ in self._fields.values():
+    def _recompute(self, rows: NDArray[Any] | None = None, forces: NDArray[Any] | None = None) -> None:
+        """Compute what positions and velocities decide; force sensors keep the last substep's readings."""
+        readings = self._batch.bind("sensordata")
+        if forces is None:
+            forces = readings[:, self._force_columns]
+        self._batch.forward(rows, stage=_VEL)
+        readings.flags.writeable = True
+        readings[:, self._force_columns] = forces
+        readings.flags.writeable = False
+
+    def _refresh(self, rows: NDArray[Any] | None = None, names: Collection[str] | None = None) -> None:
+        for name, (source, target, _) in self._fields.items():
+            if names is not None and name not in names:
+                continue
             if rows is None:
                 np.copyto(target, source, casting="same_kind")
             else:
                 target[rows] = source[rows]
+
+
+class _BareBatch:
+    """`Batch.step` alone: no stages at the new state, no casts."""
+
+    def __init__(
+        self, beside: Batch, bound: Sequence[str], ctrl: Callable[[], Tensor], num_substeps: int
+    ) -> None:
+        self._beside, self._given, self._num_substeps = beside, ctrl, num_substeps
+        self._batch = Batch(beside.model, beside.nsim, beside.nthread, persistent=True)
+        for name in bound:
+            self._batch.bind(name)
+        self._ctrl = self._batch.bind("ctrl")
+
+    def prepare(self) -> None:
+        self._batch.state[...] = self._beside.state
+
+    def step(self) -> None:
+        self._ctrl[...] = self._given().numpy()
+        self._batch.step(nstep=self._num_substeps)
 
 
 def _log_warning(message: str) -> None:

@@ -7,7 +7,7 @@ contract and never see which backend runs them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -43,6 +43,18 @@ class PhysicsConfig:
     nconmax: int = 0
     njmax: int = 0
     kernel_cache_dir: str = ""
+
+
+class BareSteps(Protocol):
+    """The bare simulator beside a `Physics`, with the same model, threads and bound fields."""
+
+    def prepare(self) -> None:
+        """Copy the state; not timed."""
+        ...
+
+    def step(self) -> None:
+        """Step under the controls that the `Physics` was last given; timed."""
+        ...
 
 
 class UnsupportedFeatureError(ValueError):
@@ -114,6 +126,10 @@ class Physics(Protocol):
         """Return one simulation as MuJoCo's own structures, forwarded, for rendering or debugging."""
         ...
 
+    def bare(self, ctrl: Callable[[], Tensor], num_substeps: int) -> BareSteps:
+        """Return the simulator without this contract around it, for comparison in benchmarks."""
+        ...
+
     def close(self) -> None:
         """Release threads and memory; idempotent."""
         ...
@@ -137,6 +153,17 @@ def make_physics(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) ->
 
         return WarpPhysics(model, num_envs, config)
     raise ValueError(f"unknown physics backend {config.backend!r}; use cpu or warp")
+
+
+def check_shape(name: str, values: Tensor, expected: tuple[int, ...]) -> Tensor:
+    """Return `values` if they have the expected shape.
+
+    Raises:
+        ValueError: States both shapes.
+    """
+    if tuple(values.shape) != tuple(expected):
+        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {tuple(expected)}")
+    return values
 
 
 def check_saved(state: Mapping[str, Any], signature: Mapping[str, Any], path: Path | None = None) -> None:
