@@ -10,8 +10,14 @@ from typing import Any, Final
 import mujoco
 
 from sim.tools.base import ToolHandle, ToolModel, attach_tool
+from sim.tools.hammer import HammerConfig, hammer_model
 from sim.tools.hook import HookConfig, hook_model
+from sim.tools.pliers import PliersConfig, pliers_model
+from sim.tools.plunger import PlungerConfig, plunger_model
+from sim.tools.scissors import ScissorsConfig, scissors_model
+from sim.tools.spatula import SpatulaConfig, spatula_model
 from sim.tools.stick import StickConfig, stick_model
+from sim.tools.tongs import TongsConfig, tongs_model
 from sim.tools.tweezers import TweezersConfig, tweezers_model
 
 
@@ -30,8 +36,14 @@ class ToolKind:
 
 TOOLS: Final[dict[str, ToolKind]] = {
     "tweezers": ToolKind(TweezersConfig, tweezers_model),
+    "scissors": ToolKind(ScissorsConfig, scissors_model),
+    "pliers": ToolKind(PliersConfig, pliers_model),
+    "tongs": ToolKind(TongsConfig, tongs_model),
     "stick": ToolKind(StickConfig, stick_model),
     "hook": ToolKind(HookConfig, hook_model),
+    "hammer": ToolKind(HammerConfig, hammer_model),
+    "spatula": ToolKind(SpatulaConfig, spatula_model),
+    "plunger": ToolKind(PlungerConfig, plunger_model),
 }
 
 

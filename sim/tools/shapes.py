@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -73,9 +73,9 @@ def rolling_contact(friction: float) -> dict[str, Any]:
     return dict(condim=6, friction=[friction, 0.005, 0.0005], solref=[0.004, 1.0])
 
 
-def mirrored(stations: Sequence[Station]) -> list[Station]:
-    """Return stations mirrored about y = 0."""
-    return [replace(s, y=-s.y) for s in stations]
+def mirrored(stations: Sequence[Station], *, flip_x: bool = False) -> list[Station]:
+    """Return stations mirrored about y = 0, and about x = 0 where asked."""
+    return [replace(s, y=-s.y, x=-s.x if flip_x else s.x) for s in stations]
 
 
 def add_ring(
@@ -164,21 +164,16 @@ def add_bar(
     vertices, faces = loft(_densify(stations, smooth), surface.squareness)
     geoms = [_add_drawn(spec, body, name, vertices, faces, surface.material)]
     for k, (a, b) in enumerate(pairwise(stations)):
-        turn = float(np.arctan2(-(b.y - a.y), b.z - a.z))
-        length = float(np.hypot(b.y - a.y, b.z - a.z))
-        width, thick = (a.half_width + b.half_width) / 2, (a.half_thickness + b.half_thickness) / 2
+        box = _segment(a, b)
+        width, thick, half_length = box.half
         geoms.append(
             body.add_geom(
                 name=f"{name}_{k}",
                 type=mujoco.mjtGeom.mjGEOM_BOX,
-                pos=[
-                    a.x,
-                    (a.y + b.y) / 2 + shift_m * np.cos(turn),
-                    (a.z + b.z) / 2 + shift_m * np.sin(turn),
-                ],
-                quat=turn_about_x(turn),
-                size=[width, max(thick, surface.min_half_thickness), length / 2],
-                mass=surface.density_kg_m3 * 4 * width * thick * length,
+                pos=[a.x, box.y + shift_m * np.cos(box.turn_rad), box.z + shift_m * np.sin(box.turn_rad)],
+                quat=turn_about_x(box.turn_rad),
+                size=[width, max(thick, surface.min_half_thickness), half_length],
+                mass=surface.density_kg_m3 * box.volume_m3,
                 group=COLLISION_GROUP,
                 **contact(surface.friction),
             )
@@ -203,13 +198,30 @@ def _add_drawn(
 
 def bar_mass_kg(stations: Sequence[Station], density_kg_m3: float) -> float:
     """Return the mass of a bar's boxes [kg]."""
-    return sum(
-        density_kg_m3
-        * (a.half_width + b.half_width)
-        * (a.half_thickness + b.half_thickness)
-        * float(np.hypot(b.y - a.y, b.z - a.z))
-        for a, b in pairwise(stations)
-    )
+    return sum(density_kg_m3 * _segment(a, b).volume_m3 for a, b in pairwise(stations))
+
+
+class _Segment(NamedTuple):
+    """Box of a segment: centre (y, z) [m], turn about x [rad], half sizes [m]."""
+
+    y: float
+    z: float
+    turn_rad: float
+    half: tuple[float, float, float]
+
+    @property
+    def volume_m3(self) -> float:
+        return 8 * self.half[0] * self.half[1] * self.half[2]
+
+
+def _segment(a: Station, b: Station) -> _Segment:
+    """Return the box between two stations; inner faces that both lie on y = 0 stay on it."""
+    width, thick = (a.half_width + b.half_width) / 2, (a.half_thickness + b.half_thickness) / 2
+    dy, dz = b.y - a.y, b.z - a.z
+    if all(abs(abs(s.y) - s.half_thickness) < 1e-9 for s in (a, b)) and a.y * b.y > 0:
+        dy = 0.0
+    half = (width, thick, float(np.hypot(dy, dz)) / 2)
+    return _Segment((a.y + b.y) / 2, (a.z + b.z) / 2, float(np.arctan2(-dy, dz)), half)
 
 
 def loft(sections: FloatArray, squareness: float) -> tuple[FloatArray, NDArray[np.int32]]:

@@ -140,7 +140,7 @@ def test_two_tools_of_one_kind_and_wrong_names():
         add_tool(spec, "stick", "c", parent_site="palm")
     with pytest.raises(ValueError, match="without '/'"):
         add_tool(spec, "stick", "a/b")
-    with pytest.raises(ValueError, match="tools: tweezers, stick"):
+    with pytest.raises(ValueError, match="tools: tweezers, scissors"):
         tool_spec("saw")
     with pytest.raises(ValueError, match="fields: length_m"):
         tool_spec("stick", lenght_m=1.0)
@@ -211,3 +211,138 @@ def test_the_hook_pulls():
             break
     assert data.joint("draw").qpos[0] < -0.1
     assert data.body("puck").xpos[0] < 0.24 - 0.02 - 0.095
+
+
+HINGED = [k for k in TOOLS if tool_model(k).handle.joint == "hinge"]
+FRONT = {"tweezers": "4", "scissors": "blade_4", "pliers": "jaw_3", "tongs": "tip_2"}
+
+
+def floating(kind, **fields):
+    spec = mujoco.MjSpec()
+    set_physics_options(spec)
+    spec.option.gravity = [0, 0, 0]
+    handle = add_tool(spec, kind, "t", TOOLS[kind].config(**fields))
+    model = spec.compile()
+    return model, mujoco.MjData(model), handle
+
+
+@pytest.mark.parametrize("kind", HINGED)
+def test_front_faces_meet_at_zero_opening(kind):
+    """At angle 0 the inner faces of the frontmost boxes lie on y = 0 of the arm."""
+    model, data, handle = floating(kind)
+    data.joint(handle.joint).qpos[0] = 0.0
+    mujoco.mj_kinematics(model, data)
+    arm = data.body("t/arm")
+    for side, sign in (("left", 1), ("right", -1)):
+        geom = data.geom(f"t/{side}_{FRONT[kind]}")
+        half = model.geom(geom.id).size
+        corners = np.array(np.meshgrid(*[[-h, h] for h in half])).reshape(3, -1).T
+        y = (
+            arm.xmat.reshape(3, 3).T @ (geom.xmat.reshape(3, 3) @ corners.T + (geom.xpos - arm.xpos)[:, None])
+        )[1]
+        assert (sign * y).min() == pytest.approx(0.0, abs=1e-9)
+        assert (sign * y).max() > 5e-4
+
+
+@pytest.mark.parametrize("kind", HINGED)
+def test_tips_are_mirror_images_at_rest(kind):
+    model, data, handle = floating(kind)
+    mujoco.mj_forward(model, data)
+    for a, b, middle in (("tip_left", "tip_right", "tip"), ("grip_left", "grip_right", "grip")):
+        left, right = data.site(handle.site(a)).xpos, data.site(handle.site(b)).xpos
+        assert left == pytest.approx(right * [1, -1, 1], abs=1e-12)
+        assert left[1] > 0
+        assert data.site(handle.site(middle)).xpos[1] == 0
+    assert data.site(handle.site("tip")).xpos[2] == pytest.approx(data.site(handle.site("tip_left")).xpos[2])
+
+
+@pytest.mark.parametrize("kind", HINGED)
+def test_pressing_the_grips_together_closes_the_tips(kind):
+    model, data, handle = floating(kind)
+    left, right = handle.site("grip_left"), handle.site("grip_right")
+    for _ in range(1000):
+        mujoco.mj_forward(model, data)
+        data.qfrc_applied[:] = 0
+        gap = data.site(right).xpos - data.site(left).xpos
+        for site, push in (
+            (left, 5.0 * gap / np.linalg.norm(gap)),
+            (right, -5.0 * gap / np.linalg.norm(gap)),
+        ):
+            body = int(model.site(site).bodyid[0])
+            mujoco.mj_applyFT(model, data, push, np.zeros(3), data.site(site).xpos, body, data.qfrc_applied)
+        mujoco.mj_step(model, data)
+    assert abs(handle.opening_m(data.joint(handle.joint).qpos[0])) < 6e-4
+
+
+@pytest.mark.parametrize("kind", [k for k in HINGED if tool_model(k).handle.stiffness])
+def test_springs_return_to_rest(kind):
+    model, data, handle = floating(kind)
+    data.joint(handle.joint).qpos[0] = 0.0
+    mujoco.mj_step(model, data, 1500)
+    assert data.joint(handle.joint).qpos[0] == pytest.approx(handle.joint_rest, abs=1e-5)
+
+
+def plunger_on_a_stand(**fields):
+    spec = mujoco.MjSpec()
+    set_physics_options(spec)
+    spec.worldbody.add_site(name="stand", quat=[0, 1, 0, 0])  # nozzle down
+    handle = add_tool(spec, "plunger", "p", TOOLS["plunger"].config(**fields), parent_site="stand")
+    model = spec.compile()
+    return model, mujoco.MjData(model), handle
+
+
+def test_the_plunger_moves_as_its_resistance_says():
+    """Pressed with 5 N and its weight against 0.5 N of dry friction and 100 N s/m."""
+    model, data, handle = plunger_on_a_stand(damping_n_s_m=100.0, friction_n=0.5)
+    joint = data.joint(handle.joint)
+    joint.qfrc_applied[0] = -5.0
+    mujoco.mj_step(model, data, 200)
+    weight = float(model.body(handle.moving_body).mass[0]) * 9.81
+    assert joint.qvel[0] == pytest.approx(-(4.5 + weight) / 100, rel=0.01)
+    mujoco.mj_step(model, data, 1000)
+    assert handle.opening_m(joint.qpos[0]) == pytest.approx(0.0, abs=2e-4)
+
+
+def test_dry_friction_holds_the_plunger_and_a_spring_brings_it_back():
+    model, data, handle = plunger_on_a_stand()
+    mujoco.mj_step(model, data, 1000)
+    assert data.joint(handle.joint).qpos[0] == pytest.approx(0.045, abs=1e-3)
+    model, data, handle = plunger_on_a_stand(stiffness_n_m=200.0, friction_n=0.0)
+    data.joint(handle.joint).qpos[0] = 0.0
+    mujoco.mj_step(model, data, 1500)
+    weight = float(model.body(handle.moving_body).mass[0]) * 9.81  # sags by m g / k
+    assert data.joint(handle.joint).qpos[0] == pytest.approx(0.045 - weight / 200, abs=1e-6)
+
+
+def test_masses_of_hammer_head_and_plunger_rod_by_hand():
+    """Rod: piston, core and plate are cylinders; hammer: with a weightless handle only the head is left."""
+    rod = plunger_on_a_stand(length_m=0.1, radius_m=0.01, density_kg_m3=1000.0, stroke_m=0.05)
+    piston = np.pi * 0.0097**2 * 0.009
+    core = np.pi * 0.0055**2 * (0.05 - 0.009 + 0.05 + 0.01 - 0.0025)
+    plate = np.pi * 0.0135**2 * 0.0025
+    assert float(rod[0].body("p/rod").mass[0]) == pytest.approx(1000 * (piston + core + plate))
+    light = tool_model("hammer", density_kg_m3=1e-6).handle.mass_kg
+    assert 0.35 < light < 0.6  # a 16 oz head weighs 0.45 kg
+    heavy = tool_model("hammer", density_kg_m3=1e-6, head_density_kg_m3=2 * 7850.0).handle.mass_kg
+    assert heavy == pytest.approx(2 * light, rel=1e-4)
+
+
+def test_a_lip_makes_the_spatula_a_scoop():
+    """A ball on the blade of a tilted spatula rolls off the side; a lip stops it."""
+    for lip, stays in ((0.0, False), (0.02, True)):
+        spec = mujoco.MjSpec()
+        set_physics_options(spec)
+        # Tool y up, tool z forward (world x), rolled by 0.3 rad about it.
+        hand = spec.worldbody.add_body(pos=[0, 0, 0.3], quat=[np.cos(0.15), np.sin(0.15), 0, 0])
+        hand.add_site(name="ee", quat=[0.5, 0.5, 0.5, 0.5])
+        handle = add_tool(spec, "spatula", "s", TOOLS["spatula"].config(lip_m=lip), parent_site="ee")
+        ball = spec.worldbody.add_body(name="ball")
+        ball.add_freejoint(name="ball")
+        ball.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.01, 0, 0], density=500)
+        model = spec.compile()
+        data = mujoco.MjData(model)
+        mujoco.mj_forward(model, data)
+        blade = data.site(handle.site("blade"))
+        data.joint("ball").qpos[:3] = blade.xpos + blade.xmat.reshape(3, 3) @ [0, 0.0101, 0]
+        mujoco.mj_step(model, data, 1000)
+        assert (data.body("ball").xpos[2] > 0.2) == stays
