@@ -42,6 +42,7 @@ LIMITS = JointLimits(
 HOME = np.array([-0.1, 0.0, 0.4, 0.0])
 STEP_S = 0.005
 TIP_M = 0.008  # fingertips beyond ee
+WALLS_TOP_M = 0.1
 STIFFNESS_N_M = 3000.0
 
 
@@ -97,6 +98,8 @@ class GantryRobot:
         self.peak_force_n = 0.0
         self.on_step = lambda: None
         self.is_stopped = False
+        self.walls_m = np.inf  # opening at which the fingers touch walls, low above the table
+        self.lifted_walls = False
         self.held: Thing | None = None
         self._steps = 0
         self._pos = HOME.copy()
@@ -167,6 +170,8 @@ class GantryRobot:
         if self.held is not None:
             self.held.center_m = self._pos[:3] + self._grip_offset
             self.held.yaw_rad += self._pos[3] - before[3]
+        is_leaning = self._target_width_m > self._width_m + 1e-6 and self._width_m > self.walls_m - 1e-6
+        self.lifted_walls |= is_leaning and self._pos[2] > before[2] + 1e-9
         change = self._stop_width() - self._width_m
         self._width_m += float(np.clip(change, -0.1 * STEP_S, 0.1 * STEP_S))
         self._update_grip()
@@ -204,9 +209,10 @@ class GantryRobot:
 
     def _stop_width(self) -> float:
         thing = self.held or self._between()
+        walls_m = self.walls_m if self._pos[2] < WALLS_TOP_M else np.inf
         if thing is None:
-            return self._target_width_m
-        return max(self._target_width_m, min(self._extent_m(thing), 0.08))
+            return min(self._target_width_m, walls_m)
+        return min(max(self._target_width_m, min(self._extent_m(thing), 0.08)), walls_m)
 
     def _update_grip(self) -> None:
         if self.held is None:

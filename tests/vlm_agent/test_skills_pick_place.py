@@ -90,6 +90,15 @@ def test_a_neighbour_is_avoided_by_opening_less():
     assert widths[0] == pytest.approx(0.03 + 0.024 / 2)
 
 
+def test_fingers_that_lean_on_walls_are_drawn_in_before_they_lift_them():
+    g = make_gantry(block())
+    picked(g)
+    g.driver.walls_m = 0.044  # the fingers would open to 54 mm
+    value = place(g.ctx, position_m=(0.55, -0.15, 0.0))
+    assert value.released and g.driver.held is None
+    assert not g.driver.lifted_walls
+
+
 def test_home_keeps_what_is_held():
     g = make_gantry(block())
     picked(g)

@@ -13,7 +13,7 @@ from perception_tools.errors import BadArguments, Negative
 from perception_tools.geometry import FloatArray, Transform
 from perception_tools.tool import PointWorld, tool
 from policies.motion import MotionError
-from policies.robot import JointTrajectory, MotionOutcome
+from policies.robot import GripperState, JointTrajectory, MotionOutcome
 from vlm_agent.skills.basic import go_home
 from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import failure, finite, planning
@@ -47,6 +47,7 @@ from vlm_agent.skills.scene import (
 TURNS_DEG = (0, 180, 30, -30, 150, -150, 60, -60, 120, -120, 90, -90)
 RIM_CLEARANCE_M = 0.03
 BOTTOM_SLACK_M = 0.015
+LEANING_M = 0.001  # fingers that stop this much short of their goal touch something
 
 
 class Placed(BaseModel):
@@ -231,11 +232,22 @@ def _carry_and_release(ctx: SkillContext, plan: PlacePlan, held: HeldObject) -> 
         _require_still_held(ctx, held)
         contact = _lower(ctx, plan, held)
         _require_still_held(ctx, held)
-        state = set_width(ctx, plan.release_width_m)
+        state = _open(ctx, plan, held)
         if is_holding(ctx):
             raise failure("tracking", f"the gripper did not let go of the {held.label}", **readings(state))
     lift_away(ctx, ctx.config.retreat_m, "retreating")
     return contact, _wrist_points(ctx)
+
+
+def _open(ctx: SkillContext, plan: PlacePlan, held: HeldObject) -> GripperState:
+    """Open the fingers to let go, without leaning on walls that stand around the object.
+
+    Fingers that press on the inside of a bowl would lift it along.
+    """
+    state = set_width(ctx, plan.release_width_m)
+    if held.width_m < state.width_m < plan.release_width_m - LEANING_M:
+        state = set_width(ctx, (held.width_m + state.width_m) / 2)
+    return state
 
 
 def _require_still_held(ctx: SkillContext, held: HeldObject) -> None:
