@@ -47,8 +47,8 @@ class EnvConfig:
 class BatchEnv:
     """See `policies.env.Env`. Observations are `observation`, `achieved_goal`, `desired_goal`.
 
-    `info` of `step` has, all (num_envs,): `success`, `failed`, `fault` (bool), `shaping` (the reward
-    that does not depend on the goal); and `final_obs`, the observations before an automatic reset;
+    `info` of `step` has, all (num_envs,): `success`, `failed`, `fault` (bool), `step` (control steps of
+    the episode, this one included), `shaping` (the reward that does not depend on the goal); and `final_obs`, the observations before an automatic reset;
     `episode`, if any episode ended: their `return`, `length`, `success` and total reward per term, (k,).
     An environment that diverged is truncated, with its last good observation and no shaping reward.
 
@@ -172,7 +172,7 @@ class BatchEnv:
         truncated = (self._steps >= self.task.config.max_steps) | fault
 
         info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
-        info["final_obs"] = obs
+        info |= {"step": self._steps.clone(), "final_obs": obs}
         done = terminated | truncated
         if done.any():
             info["episode"] = self._episode_stats(done, success)
@@ -192,6 +192,10 @@ class BatchEnv:
         if not self.config.stop_on_success:
             return failed
         return failed | (self.task.success(achieved, desired) & ~info["fault"])
+
+    def compute_truncated(self, achieved: Tensor, desired: Tensor, info: Mapping[str, Any]) -> Tensor:
+        """Return whether the episode would have been cut: by its length or a fault, whatever the goal."""
+        return (info["step"] >= self.task.config.max_steps) | info["fault"]
 
     def close(self) -> None:
         """Release the simulator; idempotent."""
