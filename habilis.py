@@ -47,7 +47,21 @@ COMMANDS = {
     ),
     "tools": Command("vlm_agent.commands:tools", "run", "tools", "list the tools and skills"),
     "trace": Command("vlm_agent.commands:trace", None, "trace RUN", "render a run's trace.jsonl to HTML"),
-    "envs": Command("vlm_agent.commands:envs", "run", "envs", "list the worlds and their families"),
+    "envs": Command(
+        "sim.commands:envs", None, "envs [NAME ...]", "list the tasks with their spaces, and the worlds"
+    ),
+    "play": Command(
+        "sim.commands:play",
+        "play",
+        "play env=TASK [policy=solver|random|zero|FILE]",
+        "watch a policy act in a task",
+    ),
+    "bench-sim": Command(
+        "sim.commands:bench_sim",
+        "bench_sim",
+        "bench-sim [envs=[TASK,...]]",
+        "measure simulation throughput, as ratios in one run",
+    ),
     "bench": Command(
         "vlm_agent.commands:bench",
         "bench",

@@ -168,10 +168,11 @@ class VideoRecorder:
             box = draw.textbbox((0, 0), label, font=_font(20))
             draw.rectangle((0, self.HEIGHT - 40, box[2] + 28, self.HEIGHT), fill=_PAPER)
             draw.text((14, self.HEIGHT - 33), label, font=_font(20), fill=_ACCENT)
-        y = 262
+        y = 262 if wrist is not None else 24
+        more = 0 if wrist is not None else 8
         for text, size, ink, lines in (
             (f"“{self._title}”" if self._title else "", 20, _INK, 4),
-            (self._note, 16, _FAINT, 4),
+            (self._note, 16, _FAINT, 4 + more),
             (self._status, 15, _ACCENT, 3),
         ):
             y = _paragraph(draw, text, (x + 16, y), self.SIDE - 32, _font(size), ink, lines) + 10
@@ -215,11 +216,14 @@ def _paragraph(
 ) -> int:
     """Write wrapped text, at most `most` lines; return the y below it [px]."""
     lines: list[str] = []
-    for word in text.split():
-        if lines and draw.textlength(f"{lines[-1]} {word}", font=font) <= width:
-            lines[-1] = f"{lines[-1]} {word}"
-        else:
-            lines.append(word)
+    for line in text.splitlines():
+        lines.append("")
+        for word in line.split():
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and draw.textlength(longer, font=font) > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
     if len(lines) > most:
         lines = [*lines[: most - 1], lines[most - 1] + " …"]
     y = at[1]

@@ -27,13 +27,42 @@ def session():
 # ---- every YAML is instantiated -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", options("env"))
-def test_every_env_is_a_world(name):
+def of_kind(kind):
+    return [name for name in options("env") if kind in habilis.compose("play", [f"env={name}"]).env]
+
+
+@pytest.mark.parametrize("name", of_kind("world"))
+def test_every_world_keeps_its_contract(name):
     from policies.world import World
 
     world = habilis.instantiate(compose(f"env={name}").env.world)
     assert isinstance(world, World)
     world.close()
+
+
+@pytest.mark.parametrize("name", of_kind("task"))
+def test_every_task_is_built_with_the_defaults_of_its_class(name):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+    from sim.tasks.registry import task_class
+
+    node = habilis.compose("play", [f"env={name}"]).env.task
+    task = habilis.instantiate(node)
+    assert type(task) is task_class(name)
+    assert task.config == task.config_class()
+    assert list(node.config) == ["_target_", *task.config_class.__dataclass_fields__]
+
+
+def test_every_env_is_a_world_or_a_task_and_every_task_has_a_file():
+    from sim.tasks.registry import TASKS
+
+    assert sorted(of_kind("world") + of_kind("task")) == options("env")
+    assert sorted(of_kind("task")) == sorted(TASKS)
+
+
+@pytest.mark.parametrize("name", options("sim"))
+def test_every_physics_backend_is_configured(name):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+    assert habilis.instantiate(habilis.compose("play", [f"sim={name}"]).sim).backend == name
 
 
 @pytest.mark.parametrize("name", options("model"))

@@ -102,7 +102,8 @@ def test_tools_json_has_every_schema(capsys):
 def test_envs_lists_families(capsys):
     code, out, _ = run("envs", "--json", "-", capsys=capsys)
     assert code == habilis.DONE
-    assert "container" in json.loads(out)["envs"][0]["families"]
+    rows = {row["name"]: row for row in json.loads(out)["envs"]}
+    assert "container" in rows["tabletop"]["families"]
 
 
 def _targets(node):

@@ -1,19 +1,18 @@
-"""The planner's commands: run, tools, envs, trace, bench. Each takes a `habilis.Invocation`.
+"""The planner's commands: run, tools, trace, bench. Each takes a `habilis.Invocation`.
 
 They never assemble anything themselves: `invocation.build` does.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 import signal
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from policies.runs import new_run_folder, write_json
 
 if TYPE_CHECKING:
     from vlm_agent.agent import RunResult
@@ -61,30 +60,6 @@ def _built(invocation: Any, folder: Path | None, console: Any) -> Session:
         raise
 
 
-def new_run_folder(root: str | None, name: str) -> Path | None:
-    """Make ``<root>/<time>_<name>``; None without a root.
-
-    Raises:
-        ValueError: It can't be made.
-    """
-    if not root:
-        return None
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48] or "run"
-    stem = f"{datetime.now():%Y%m%d-%H%M%S}_{slug}"
-    for number in range(100):
-        folder = Path(root) / (stem if number == 0 else f"{stem}-{number}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise ValueError(
-                f"cannot write to {folder}: {error.strerror}; choose another run_dir="
-            ) from error
-    raise ValueError(f"too many runs of the same second in {root}")
-
-
 def _files(folder: Path | None) -> dict[str, str]:
     """Render the page and return what lies in a run's folder, by kind."""
     if folder is None:
@@ -120,15 +95,6 @@ def _report(invocation: Any, console: Any, result: RunResult, files: dict[str, s
             "files": files,
         }
         write_json(figures, invocation.json_to)
-
-
-def write_json(figures: dict[str, Any], to: str) -> None:
-    """Write one JSON object to a file, or to standard output for "-"."""
-    text = json.dumps(figures, indent=2, allow_nan=False, ensure_ascii=False)
-    if to == "-":
-        print(text)
-    else:
-        Path(to).write_text(text + "\n", encoding="utf-8")
 
 
 def _console(json_to: str | None) -> Any:
@@ -202,28 +168,6 @@ def tools(invocation: Any) -> int:
                 summary = t.spec.description.splitlines()[0] + (" [red](not allowed)[/]" if denied else "")
                 table.add_row(f"  {t.name}", ", ".join(t.arguments.model_fields), summary)
     _console(None).print(table)
-    return 0
-
-
-def envs(invocation: Any) -> int:
-    """List worlds with the families of their episodes."""
-    from importlib import import_module
-
-    folder = Path(invocation.config_dir) / "env"
-    rows = []
-    for path in sorted(folder.glob("*.yaml")):
-        import yaml
-
-        node = yaml.safe_load(path.read_text(encoding="utf-8"))
-        module, _, name = node["world"]["_target_"].rpartition(".")
-        summary = (getattr(import_module(module), name).__doc__ or "").splitlines()[0]
-        families = node["world"]["config"].get("families", [])
-        rows.append({"name": path.stem, "summary": summary, "families": families})
-    if invocation.json_to:
-        write_json({"envs": rows}, invocation.json_to)
-        return 0
-    for row in rows:
-        print(f"{row['name']}: {row['summary']}\n  families: {', '.join(row['families'])}")
     return 0
 
 

@@ -116,6 +116,11 @@ class BatchEnv:
         return self._spec
 
     @property
+    def ctrl(self) -> Tensor:
+        """Controls of the last step, (num_envs, nu)."""
+        return self._ctrl
+
+    @property
     def episode_step(self) -> Tensor:
         """Control steps since the reset, int64 (num_envs,)."""
         return self._steps
@@ -200,6 +205,10 @@ class BatchEnv:
     def close(self) -> None:
         """Release the simulator; idempotent."""
         self.physics.close()
+
+    def term_sums(self) -> dict[str, Tensor]:
+        """Return the sums of this episode so far, by name, (num_envs,): `return`, `reward/<term>`."""
+        return dict(zip(self._logged, self._sums, strict=True))
 
     # ---- state --------------------------------------------------------------------------------------
 

@@ -40,11 +40,11 @@ def arm_scene() -> mujoco.MjSpec:
         type=mujoco.mjtGeom.mjGEOM_BOX,
         size=[0.65, 0.65, 0.02],
         pos=[0.4, 0.0, -0.02],
-        rgba=[0.78, 0.72, 0.63, 1.0],
+        rgba=[0.66, 0.58, 0.48, 1.0],
         friction=[0.8, 0.005, 0.0001],
     )
     add_light(spec)
-    add_view(spec, eye=(1.25, -0.85, 0.75), target=(0.45, 0.0, 0.15))
+    add_view(spec, eye=(1.25, -0.8, 0.68), target=(0.4, 0.0, 0.24))
     return spec
 
 
@@ -58,6 +58,8 @@ class ArmTask(Task):
     has_gripper: ClassVar[bool] = True
     step_m: ClassVar[float] = 0.03
     step_rad: ClassVar[float] = 0.0
+    limits_m: ClassVar[tuple[tuple[float, float, float], tuple[float, float, float]] | None] = None
+    """Corners of the box in world that the grasp centre's target is kept in [m]; None for none."""
 
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
@@ -68,8 +70,12 @@ class ArmTask(Task):
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
-        reach = EeVelocity(physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad)
-        return [reach, GripperTarget(physics, [GRIPPER_ACTUATOR])] if self.has_gripper else [reach]
+        self.reach = EeVelocity(
+            physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad,
+            limits_m=self.limits_m,
+        )  # fmt: skip
+        gripper = [GripperTarget(physics, [GRIPPER_ACTUATOR])] if self.has_gripper else []
+        return [self.reach, *gripper]
 
     def reset_arm(self, state: ResetState, offset: Tensor | None = None) -> None:
         """Put the arm at rest plus joint offsets [rad], (n, 7); fingers open, or closed without a gripper."""

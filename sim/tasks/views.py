@@ -19,15 +19,44 @@ def add_view(spec: mujoco.MjSpec, eye: Vec3, target: Vec3, name: str = "view") -
     spec.worldbody.add_camera(name=name, pos=list(eye), quat=quat.tolist(), fovy=45.0)
 
 
-def add_light(spec: mujoco.MjSpec) -> None:
-    """Add one soft light from above."""
+def add_light(spec: mujoco.MjSpec, floor_z_m: float = -0.7) -> None:
+    """Add a sky, one soft light from above, and a floor that is only seen, at `floor_z_m`."""
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.83, 0.87, 0.91],
+        rgb2=[0.56, 0.63, 0.70],
+        width=64,
+        height=384,
+    )
+    spec.add_texture(
+        name="floor",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=[0.60, 0.62, 0.65],
+        rgb2=[0.56, 0.58, 0.61],
+        width=128,
+        height=128,
+    )
+    floor = spec.add_material(name="floor", texrepeat=[1.0, 1.0], texuniform=True)
+    floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
+    spec.worldbody.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0.0, 0.0, 1.0],
+        pos=[0.0, 0.0, floor_z_m],
+        material="floor",
+        contype=0,
+        conaffinity=0,
+    )
     spec.worldbody.add_light(
         pos=[0.6, -0.6, 2.0],
         dir=[-0.2, 0.2, -1.0],
-        diffuse=[0.75, 0.75, 0.75],
+        diffuse=[0.5, 0.5, 0.5],
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
     )
-    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
+    spec.visual.headlight.ambient = [0.3, 0.3, 0.3]
     spec.visual.headlight.diffuse = [0.35, 0.35, 0.35]
 
 

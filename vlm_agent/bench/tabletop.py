@@ -51,7 +51,7 @@ def bench(invocation: Any) -> int:
     summary |= {"table_force_limit_n": cfg.table_force_limit_n, "over_force": over}
     summary |= {"benchmark": "tabletop", "model": cfg.model.get("_target_", ""), "seed": cfg.seed}
     summary |= {"folder": str(folder)}
-    from vlm_agent.commands import write_json
+    from policies.runs import write_json
 
     write_json(summary, str(folder / "summary.json"))
     report = markdown(summary)

@@ -1,0 +1,284 @@
+"""Simulation throughput: our environment against the bare simulator and the usual vector environments.
+
+All of a row is measured in one run, step by step in turns, so that a busy machine slows all alike:
+
+* raw: the bare batched step of the same model from the same states under the same controls, with the
+  same threads and bound fields (`mujoco.batch.Batch.step`, or bare `mujoco_warp` steps);
+* Gymnasium's `AsyncVectorEnv` and Stable-Baselines3's `SubprocVecEnv` over a plain single
+  environment of the same model: `mj_step` under the control it is given, joint state as observation,
+  no reward, no randomisation. That is less work than the task does, so the ratios are modest.
+"""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sim.batch.env import BatchEnv, EnvConfig
+from sim.batch.physics import PhysicsConfig
+from sim.tasks.registry import TASKS, make_task
+
+Row = dict[str, Any]
+_WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class BenchSimConfig:
+    """What is measured.
+
+    Attributes:
+        envs: Tasks, None for all.
+        num_envs: Batch sizes.
+        steps: Control steps timed per row.
+        physics: The backend.
+        others: Also time Gymnasium's and Stable-Baselines3's vector environments (CPU only).
+        camera: Also time camera pictures, (width, height) of each [px]; () for none.
+    """
+
+    envs: tuple[str, ...] | None = None
+    num_envs: tuple[int, ...] = (1024,)
+    steps: int = 50
+    physics: PhysicsConfig = field(default_factory=PhysicsConfig)
+    others: bool = True
+    camera: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be measured."""
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}; time at least 1")
+        if not self.num_envs or min(self.num_envs) < 1:
+            raise ValueError(f"num_envs is {list(self.num_envs)}; give batch sizes of at least 1")
+        if len(self.camera) not in (0, 2):
+            raise ValueError(f"camera is {list(self.camera)}; give [width, height] in pixels, or []")
+
+
+def run_bench(config: BenchSimConfig, on_row: Callable[[Row], None] = lambda row: None) -> list[Row]:
+    """Measure every task at every batch size.
+
+    Returns:
+        Rows with `env`, `backend`, `num_envs`, `env_steps_per_s`, `ratio_to_raw`, `ratio_to_gym_async`,
+        `ratio_to_sb3_subproc`, `mb_per_env` and `camera_frames_per_s`; None where not measured.
+    """
+    rows = []
+    for name in config.envs or sorted(TASKS):
+        others = _OtherRates.none()
+        if config.others and config.physics.backend == "cpu":
+            others = _measure_others(name, config)
+        for num_envs in config.num_envs:
+            rows.append(_row(name, num_envs, config, others))
+            on_row(rows[-1])
+    return rows
+
+
+def _row(name: str, num_envs: int, config: BenchSimConfig, others: _OtherRates) -> Row:
+    before_mb = _resident_mb()
+    env = BatchEnv(make_task(name), EnvConfig(num_envs=num_envs, physics=config.physics))
+    actions = torch.rand(config.steps + _WARM_UP, num_envs, env.num_actions, device=env.device) * 2.0 - 1.0
+    env.episode_step.copy_(torch.arange(num_envs) % env.task.config.max_steps)  # resets spread evenly
+    for action in actions[:_WARM_UP]:
+        env.step(action)
+    used_mb = _resident_mb() - before_mb
+    raw = _raw(env)
+    ours_s, raw_s = [], []
+    for action in actions[_WARM_UP:]:
+        raw.prepare()
+        ours_s.append(_seconds(lambda a=action: env.step(a), env))
+        raw_s.append(_seconds(raw.step, env))
+    rate = num_envs * config.steps / sum(ours_s)
+    row = {
+        "env": name,
+        "backend": config.physics.backend,
+        "num_envs": num_envs,
+        "env_steps_per_s": round(rate, 1),
+        "ratio_to_raw": round(statistics.median(r / o for r, o in zip(raw_s, ours_s, strict=True)), 3),
+        "ratio_to_gym_async": _ratio(rate, others.gym),
+        "ratio_to_sb3_subproc": _ratio(rate, others.sb3),
+        "mb_per_env": round(max(used_mb, 0.0) / num_envs, 4),
+        "camera_frames_per_s": _camera_rate(env, config.camera) if config.camera else None,
+    }
+    env.close()
+    return row
+
+
+def _ratio(rate: float, other: float | None) -> float | None:
+    return round(rate / other, 2) if other else None
+
+
+def _seconds(call: Callable[[], Any], env: BatchEnv) -> float:
+    start = time.perf_counter()
+    call()
+    if env.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _raw(env: BatchEnv) -> Any:
+    """Return the bare simulator beside an environment: `prepare` copies the state, `step` steps."""
+    return env.physics.bare(lambda: env.ctrl, env.task.config.decimation)
+
+
+def _camera_rate(env: BatchEnv, size: tuple[int, ...]) -> float:
+    from sim.batch.cameras import BatchCameras
+
+    cameras = BatchCameras(env.physics, "view", size[0], size[1])
+    cameras.rgb()
+    repeats = 3
+    start = time.perf_counter()
+    for _ in range(repeats):
+        cameras.rgb()
+    return round(repeats * env.num_envs / (time.perf_counter() - start), 1)
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+# ---- the usual vector environments ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _OtherRates:
+    gym: float | None
+    sb3: float | None
+
+    @staticmethod
+    def none() -> _OtherRates:
+        return _OtherRates(None, None)
+
+
+def _measure_others(name: str, config: BenchSimConfig) -> _OtherRates:
+    """Return environment steps per second of the best of two sizes: cores, and four times that."""
+    from sim.batch.env import compile_scene
+
+    task = make_task(name)
+    cores = config.physics.num_threads or len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.mjb")
+        mujoco.mj_saveModel(compile_scene(task), path)
+        sizes = (cores, 4 * cores)
+        gym = [_gym_rate(path, task.config.decimation, n, config.steps) for n in sizes]
+        sb3 = [_sb3_rate(path, task.config.decimation, n, config.steps) for n in sizes]
+    return _OtherRates(max(filter(None, gym), default=None), max(filter(None, sb3), default=None))
+
+
+def _plain_env(path: str, decimation: int) -> Any:
+    import gymnasium
+
+    class PlainEnv(gymnasium.Env):
+        """The least that a single environment must do: set controls, step, return the joint state."""
+
+        def __init__(self) -> None:
+            self._model = mujoco.MjModel.from_binary_path(path)
+            self._data = mujoco.MjData(self._model)
+            low, high = _control_range(self._model)
+            self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
+            size = self._model.nq + self._model.nv
+            self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+        def _obs(self) -> NDArray[np.float32]:
+            return np.concatenate((self._data.qpos, self._data.qvel)).astype(np.float32)
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            mujoco.mj_resetData(self._model, self._data)
+            return self._obs(), {}
+
+        def step(self, action: Any) -> Any:
+            self._data.ctrl[:] = action
+            mujoco.mj_step(self._model, self._data, decimation)
+            return self._obs(), 0.0, False, False, {}
+
+    return PlainEnv()
+
+
+def _control_range(model: mujoco.MjModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a band around the middle of the control ranges, so that nothing is slammed about."""
+    low, high = model.actuator_ctrlrange.T
+    middle, half = (low + high) / 2, (high - low) / 2
+    return (middle - 0.3 * half).astype(np.float32), (middle + 0.3 * half).astype(np.float32)
+
+
+def _gym_rate(path: str, decimation: int, num_envs: int, steps: int) -> float | None:
+    try:
+        from gymnasium.vector import AsyncVectorEnv
+    except ImportError:
+        return None
+    envs = AsyncVectorEnv([lambda: _plain_env(path, decimation)] * num_envs, shared_memory=True)
+    try:
+        envs.reset(seed=0)
+        envs.action_space.seed(0)
+        actions = [envs.action_space.sample() for _ in range(steps + _WARM_UP)]
+        return _rate(envs.step, actions, num_envs)
+    finally:
+        envs.close()
+
+
+def _sb3_rate(path: str, decimation: int, num_envs: int, steps: int) -> float | None:
+    try:
+        from stable_baselines3.common.vec_env import SubprocVecEnv
+    except ImportError:
+        return None
+    envs = SubprocVecEnv([lambda: _plain_env(path, decimation)] * num_envs, start_method="forkserver")
+    try:
+        envs.reset()
+        actions = [np.stack([envs.action_space.sample()] * num_envs) for _ in range(steps + _WARM_UP)]
+        return _rate(envs.step, actions, num_envs)
+    finally:
+        envs.close()
+
+
+def _rate(step: Callable[[Any], Any], actions: list[Any], num_envs: int) -> float:
+    for action in actions[:_WARM_UP]:
+        step(action)
+    start = time.perf_counter()
+    for action in actions[_WARM_UP:]:
+        step(action)
+    return num_envs * (len(actions) - _WARM_UP) / (time.perf_counter() - start)
+
+
+# ---- report ---------------------------------------------------------------------------------------
+
+
+def machine(config: BenchSimConfig) -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    device = config.physics.device
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _cpu_name()
+    cores = len(os.sched_getaffinity(0))
+    threads = config.physics.num_threads or cores
+    return {"device": name, "cores": cores, "threads": threads, "mujoco": mujoco.__version__}
+
+
+def _cpu_name() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:g}"
+
+
+def table(rows: list[Row]) -> Any:
+    """Return the rows as a rich table."""
+    from rich.table import Table
+
+    shown = Table(title="simulation throughput, ratios measured in one run")
+    heads = ("env", "on", "envs", "steps/s", "/raw", "/Gym", "/SB3", "MB/env", "frames/s")
+    for head in heads:
+        shown.add_column(head, justify="left" if head in ("env", "on") else "right")
+    for row in rows:
+        shown.add_row(*(_cell(value) for value in row.values()))
+    return shown

@@ -1,0 +1,224 @@
+"""The simulator's commands: envs, play, bench-sim. Each takes a `habilis.Invocation`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from policies.runs import new_run_folder, write_json
+
+if TYPE_CHECKING:
+    from sim.batch.env import BatchEnv
+
+
+def envs(invocation: Any) -> int:
+    """List tasks with their spaces, and worlds with the families of their episodes."""
+    folder = Path(invocation.config_dir) / "env"
+    nodes = {p.stem: yaml.safe_load(p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.yaml"))}
+    names = invocation.words or tuple(nodes)
+    unknown = [n for n in names if n not in nodes]
+    if unknown:
+        raise ValueError(f"no env {unknown[0]!r}; there are {', '.join(nodes)}")
+    rows = [
+        _task_row(n, nodes[n]["task"]) if "task" in nodes[n] else _world_row(n, nodes[n]["world"])
+        for n in names
+    ]
+    if invocation.json_to:
+        write_json({"envs": rows}, invocation.json_to)
+        return 0
+    for row in rows:
+        print(f"{row['name']}: {row['summary']}")
+        for key in ("families", "action", "observation", "goal", "control"):
+            if key in row:
+                value = row[key]
+                print(f"  {key + ':':<13} {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def _world_row(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    families = list(node["config"].get("families", []))
+    return {"name": name, "kind": "world", "summary": _summary(node["_target_"]), "families": families}
+
+
+def _task_row(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    from sim.batch.env import BatchEnv, EnvConfig
+    from sim.tasks.registry import make_task
+
+    env = BatchEnv(make_task(name), EnvConfig(num_envs=1))
+    spec = env.spec
+    env.close()
+    parts = list(dict.fromkeys(n.rsplit(".", 1)[0] for n in spec.obs["observation"].names))
+    goal = spec.goal.names if spec.goal else ()
+    return {
+        "name": name,
+        "kind": "task",
+        "summary": _summary(node["_target_"]),
+        "action": list(spec.action.names),
+        "observation": parts,
+        "goal": list(goal),
+        "control": f"every {spec.step_dt:g} s, {env.task.config.max_steps} steps an episode",
+        "shapes": {
+            "action": list(spec.action.shape),
+            **{k: list(v.shape) for k, v in spec.obs.items()},
+        },
+    }
+
+
+def _summary(target: str) -> str:
+    """Return the first line of the module that a class lives in, without its name."""
+    line = (import_module(target.rpartition(".")[0]).__doc__ or "").splitlines()[0]
+    return line.partition("`: ")[2] or line
+
+
+def play(invocation: Any) -> int:
+    """Play a policy in a task and write a video; 0 if it ran to its end.
+
+    Raises:
+        ValueError: Unknown task, policy or setting; nothing was started.
+    """
+    from rich.console import Console
+
+    from sim.play import Stage, make_actor
+    from sim.play import play as play_episodes
+
+    cfg = invocation.cfg
+    console = Console(stderr=invocation.json_to == "-")
+    if cfg.episodes < 1:
+        raise ValueError(f"episodes is {cfg.episodes}; play at least 1")
+    env = build_env(invocation, num_envs=1, auto_reset=False)
+    act = make_actor(cfg.policy, env, cfg.seed)
+    stage = Stage(env)
+    folder = new_run_folder(cfg.run_dir, f"{env.task.name}_{Path(cfg.policy).stem}")
+    screens = _screens(invocation, env, stage, folder)
+    try:
+        result = play_episodes(env, act, cfg.episodes, screens.begin, screens.step)
+    finally:
+        screens.close()
+        stage.close()
+        env.close()
+    console.print(f"{result.successes} of {result.episodes} episodes ended with the goal achieved")
+    files = {"video": str(folder / "video.mp4")} if folder else {}
+    for kind, path in files.items():
+        console.print(f"  {kind:<6} {path}", highlight=False, soft_wrap=True)
+    if invocation.json_to:
+        figures = {
+            "score": result.successes / result.episodes,
+            "n": result.episodes,
+            "returns": result.returns,
+            "lengths": result.lengths,
+            "faults": env.faults.count,
+            "files": files,
+        }
+        write_json(figures, invocation.json_to)
+    return 0
+
+
+def build_env(invocation: Any, **changes: Any) -> BatchEnv:
+    """Build the environment that `env`, `sim`, `num_envs` and `seed` of the configuration describe.
+
+    Raises:
+        ValueError: If `env` is a world, not a task, or a setting is out of range.
+    """
+    from sim.batch.env import BatchEnv, EnvConfig
+
+    cfg = invocation.cfg
+    if "task" not in cfg.env:
+        raise ValueError("this env is a world for `habilis run`; choose a task: see habilis envs")
+    task = invocation.instantiate(cfg.env.task)
+    config = EnvConfig(num_envs=1, seed=cfg.seed, physics=invocation.instantiate(cfg.sim))
+    return BatchEnv(task, replace(config, **changes))
+
+
+class _Screens:
+    """Feeds video and viewer from the episodes."""
+
+    def __init__(self, env: BatchEnv, stage: Any, video: Any, viewer: Any, every: int) -> None:
+        self._env, self._stage, self._video, self._viewer, self._every = env, stage, video, viewer, every
+
+    def begin(self, episode: int) -> None:
+        self._stage.begin()
+        self._caption(status=f"episode {episode + 1}")
+        self._show(force=True)
+
+    def step(self, facts: Mapping[str, Any]) -> None:
+        self._stage.follow()
+        terms = [
+            f"{name.removeprefix('reward/')}  {value:+.3f}"
+            for name, value in facts["terms"].items()
+            if name != "return"
+        ]
+        mark = "goal achieved" if facts["success"] else "not yet"
+        note = f"reward {facts['reward']:+.3f}\n" + "\n".join(terms)
+        self._caption(note=note, status=f"step {facts['step']}: {mark}")
+        self._show(force=facts["step"] % self._every == 0)
+
+    def close(self) -> None:
+        for screen in (self._video, self._viewer):
+            if screen is not None:
+                screen.close()
+
+    def _caption(self, **lines: str) -> None:
+        for screen in (self._video, self._viewer):
+            if screen is not None:
+                screen.caption(title=self._env.task.name, **lines)
+
+    def _show(self, force: bool) -> None:
+        if self._viewer is not None:
+            self._viewer.update(self._stage.data)
+        if self._video is not None and force:
+            self._video.frame()
+
+
+def _screens(invocation: Any, env: BatchEnv, stage: Any, folder: Path | None) -> _Screens:
+    from sim.video import VideoConfig, VideoRecorder
+    from sim.viewer import Viewer
+
+    cfg = invocation.cfg
+    step_dt = env.task.config.step_dt
+    every = max(1, math.ceil(1.0 / (cfg.video.fps * step_dt) - 1e-9))
+    video = None
+    if folder is not None and cfg.video.enabled:
+        fps = max(1, round(1.0 / (every * step_dt)))
+        video = VideoRecorder(
+            folder / "video.mp4", stage.picture, None, VideoConfig(fps=fps, crf=cfg.video.crf)
+        )
+        video.use_clock(lambda: float(stage.data.time))
+    settings = invocation.instantiate(cfg.viewer)
+    viewer = Viewer(stage.model, settings) if settings.enabled else None
+    if viewer is not None:
+        print(f"live view: {viewer.url}")
+    return _Screens(env, stage, video, viewer, every)
+
+
+def bench_sim(invocation: Any) -> int:
+    """Measure simulation throughput as ratios in one run; prints a table."""
+    from rich.console import Console
+
+    from sim.bench_sim import BenchSimConfig, machine, run_bench, table
+
+    cfg = invocation.cfg
+    settings = BenchSimConfig(
+        envs=tuple(cfg.envs) if cfg.envs else None,
+        num_envs=tuple(cfg.num_envs),
+        steps=cfg.steps,
+        physics=invocation.instantiate(cfg.sim),
+        others=cfg.others,
+        camera=tuple(cfg.camera),
+    )
+    console = Console(stderr=True)
+    with console.status("measuring") as status:
+        rows = run_bench(settings, lambda row: status.update(f"{row['env']} at {row['num_envs']} done"))
+    if invocation.json_to != "-":
+        Console().print(table(rows))
+        facts = machine(settings)
+        threads = f"{facts['threads']} threads of {facts['cores']} cores"
+        print(f"{facts['device']}, {threads}, MuJoCo {facts['mujoco']}")
+    if invocation.json_to:
+        write_json({"rows": rows, "machine": machine(settings)}, invocation.json_to)
+    return 0
