@@ -93,7 +93,7 @@ class EnvSuite:
         for value, dtype in ((reward, torch.float32), (terminated, torch.bool), (truncated, torch.bool)):
             assert tuple(value.shape) == (env.num_envs,) and value.dtype == dtype
             assert str(value.device) == env.device
-        for key in ("success", "failed", "fault", "shaping"):
+        for key in ("success", "failed", "fault", "shaping", "step"):
             assert tuple(info[key].shape) == (env.num_envs,), key
 
     def test_all_is_finite_under_extreme_actions(self, make: Any) -> None:
@@ -137,10 +137,11 @@ class EnvSuite:
         """Reward and termination are functions of achieved goal, desired goal and info, for any goal."""
         env = make(seed=seed, reward=reward_kind, stop_on_success=stop, preset="randomised")
         for action in actions(env, 3, seed):
-            _, reward, terminated, _, info = env.step(action)
+            _, reward, terminated, truncated, info = env.step(action)
             achieved, desired = info["final_obs"]["achieved_goal"], info["final_obs"]["desired_goal"]
             assert torch.equal(reward, env.compute_reward(achieved, desired, info))
             assert torch.equal(terminated, env.compute_terminated(achieved, desired, info))
+            assert torch.equal(truncated, env.compute_truncated(achieved, desired, info))
             assert torch.equal(info["success"], env.task.success(achieved, desired))
             goals = torch.stack([desired, achieved, desired.roll(1, 0)])
             many = env.compute_reward(achieved, goals, info)
@@ -244,6 +245,10 @@ class EnvSuite:
             assert not differences(info["final_obs"], last)
             assert ("episode" in info) == bool((terminated | truncated).any())
             assert truncated.tolist() == [k == 2] * env.num_envs
+            assert torch.equal(
+                truncated, env.compute_truncated(obs["achieved_goal"], last["desired_goal"], info)
+            )
+            assert info["step"].tolist() == [k + 1] * env.num_envs
         stats = info["episode"]
         assert stats["length"].tolist() == [3] * env.num_envs
         assert torch.equal(stats["return"], total)
@@ -338,6 +343,7 @@ class EnvSuite:
         achieved, desired = info["final_obs"]["achieved_goal"], info["final_obs"]["desired_goal"]
         assert torch.equal(reward, env.compute_reward(achieved, desired, info))
         assert torch.equal(terminated, env.compute_terminated(achieved, desired, info))
+        assert torch.equal(truncated, env.compute_truncated(achieved, desired, info))
         assert not differences(obs, expected, others)
         assert torch.equal(reward[others], expected_reward[others])
 
