@@ -48,8 +48,9 @@ class BatchEnv:
     """See `policies.env.Env`. Observations are `observation`, `achieved_goal`, `desired_goal`.
 
     `info` of `step` has, all (num_envs,): `success`, `failed`, `fault` (bool), `step` (control steps of
-    the episode, this one included), `shaping` (the reward that does not depend on the goal); and `final_obs`, the observations before an automatic reset;
-    `episode`, if any episode ended: their `return`, `length`, `success` and total reward per term, (k,).
+    the episode, this one included), `shaping` (the reward that does not depend on the goal); and
+    `final_obs`, the observations before an automatic reset; `episode`, if any episode ended: their
+    `return`, `length`, `success` and total reward per term, (k,).
     An environment that diverged is truncated, with its last good observation and no shaping reward.
 
     Args:
@@ -119,6 +120,11 @@ class BatchEnv:
     def ctrl(self) -> Tensor:
         """Controls of the last step, (num_envs, nu)."""
         return self._ctrl
+
+    @property
+    def episode(self) -> Tensor:
+        """Number of the episode of its seed, int64 (num_envs,)."""
+        return self._episode
 
     @property
     def episode_step(self) -> Tensor:
