@@ -350,6 +350,8 @@ def build(
     with ExitStack() as parts:
         robot_model = instantiate(cfg.robot.model)
         if world is None:
+            if "world" not in cfg.env:
+                raise UsageError("this env is a task for habilis play; choose a world: see habilis envs")
             world = instantiate(cfg.env.world, robot=robot_model)
             parts.callback(world.close)
         _check_contract(world, "policies.world:World")

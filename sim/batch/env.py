@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from policies.policy import ArraySpec, PolicySpec
+from sim.batch.curriculum import CurriculumConfig, LearningProgress
 from sim.batch.faults import FaultLog
 from sim.batch.handles import ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
@@ -33,6 +34,7 @@ class EnvConfig:
         auto_reset: Reset an environment in the step that ends its episode.
         stop_on_success: Terminate an episode when its goal is achieved.
         fault_dir: Folder for dumps of environments that diverged.
+        curriculum: Whether and how difficulty follows learning progress.
         physics: The backend.
     """
 
@@ -41,6 +43,7 @@ class EnvConfig:
     auto_reset: bool = True
     stop_on_success: bool = False
     fault_dir: str = "runs/faults"
+    curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     physics: PhysicsConfig = field(default_factory=PhysicsConfig)
 
 
@@ -85,6 +88,8 @@ class BatchEnv:
         self._episode = torch.full((n,), -1, dtype=torch.int64, device=device)
         self._steps = torch.zeros(n, dtype=torch.int64, device=device)
         self._key = torch.zeros(n, dtype=torch.int64, device=device)
+        self.curriculum = LearningProgress(self.config.curriculum.num_bins, self.config.curriculum, device)
+        self._arm = torch.zeros(n, dtype=torch.int64, device=device)
         self.difficulty = torch.full((n,), task.config.difficulty, device=device)
         self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
         self._logged = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
@@ -187,6 +192,8 @@ class BatchEnv:
         done = terminated | truncated
         if done.any():
             info["episode"] = self._episode_stats(done, success)
+            if self.config.curriculum.enabled:
+                self.curriculum.update(self._arm[done], success[done].to(torch.float32))
             if self.config.auto_reset:
                 self._reset_envs(self._all[done])
                 obs = self._observe()
@@ -259,8 +266,9 @@ class BatchEnv:
             "ctrl": self._ctrl, "seeds": self._seeds, "episode": self._episode, "steps": self._steps,
             "key": self._key, "difficulty": self.difficulty, "desired_goal": self.desired_goal,
             "delayed": self._delayed, "latency": self._latency, "last_action": self.task.last_action,
-            "sums": self._sums,
+            "sums": self._sums, "arm": self._arm,
         }  # fmt: skip
+        memory |= {f"curriculum.{k}": v for k, v in self.curriculum.memory().items()}
         for k, term in enumerate(self._actions):
             memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
         return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
@@ -343,6 +351,8 @@ class BatchEnv:
         self._steps[ids] = 0
         self._key[ids] = episode_keys(self._seeds[ids], self._episode[ids])
         random = EnvRandom(self._key[ids])
+        if self.config.curriculum.enabled:
+            self._draw_difficulty(ids, random)
         fields = draw_model_fields(self._spread, self.physics.model, random)
         if fields:
             self.physics.write_model(ids, fields)
@@ -359,6 +369,13 @@ class BatchEnv:
         for term in self._actions:
             term.reset(ids, state)
         self.task.after_reset(ids)
+
+    def _draw_difficulty(self, ids: Tensor, random: EnvRandom) -> None:
+        """Draw a bin by learning progress, and a difficulty in it."""
+        draw = random.uniform("difficulty", size=2)
+        self._arm[ids] = self.curriculum.sample(draw[:, 0])
+        width = self.task.config.difficulty / self.config.curriculum.num_bins
+        self.difficulty[ids] = (self._arm[ids] + draw[:, 1]) * width
 
     def _default_state(self) -> ResetState:
         model = self.physics.model
