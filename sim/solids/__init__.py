@@ -1,0 +1,1 @@
+"""Objects to be handled: parametric primitives and generated meshes; see `sim.solids.solid`."""
