@@ -10,7 +10,7 @@ LONG = {
         "test_tabletop_vision",
     ),
     "policies": ("test_robot_contract",),
-    "sim": ("test_fr3", "test_kinematics", "test_robot"),
+    "sim": ("test_fr3", "test_kinematics", "test_robot", "test_solids", "test_tools", "test_tools_tweezers"),
     "vlm_agent": (
         *("test_agent_fuzz", "test_bench_runner", "test_openai_model", "test_process_host", "test_rendering"),
         *("test_scripted_model", "test_scripted_parse", "test_scripted_plan", "test_scripted_recovery"),
