@@ -96,6 +96,11 @@ class PlungerConfig:
         return float(np.pi) * self.radius_m**2 * self.stroke_m
 
     @property
+    def plate_m(self) -> float:
+        """Thickness of flange and thumb plate [m]."""
+        return 0.025 * self.length_m
+
+    @property
     def flange_m(self) -> float:
         """Half span of the finger flange [m]."""
         return 2.2 * self.radius_m
@@ -138,8 +143,8 @@ def plunger_model(config: PlungerConfig | None = None) -> ToolModel:
         (root, "stop", 0.0, half),
         (root, "grip", 0.0, 0.0),
         (root, "flange", 0.0, -half),
-        (root, "grip_left", 0.75 * c.flange_m, _FLANGE_M - half),
-        (root, "grip_right", -0.75 * c.flange_m, _FLANGE_M - half),
+        (root, "grip_left", 0.75 * c.flange_m, c.plate_m - half),
+        (root, "grip_right", -0.75 * c.flange_m, c.plate_m - half),
         (rod, "piston", 0.0, half),
         (rod, "thumb", 0.0, -half - clear),
     ):
@@ -148,9 +153,6 @@ def plunger_model(config: PlungerConfig | None = None) -> ToolModel:
         "plunger", spec, affordances, joint=slide, damping=c.damping_n_s_m,
         opening=SlideOpening(0.0, travel), grip_opening=SlideOpening(clear, travel),
     )  # fmt: skip
-
-
-_FLANGE_M = 0.0025
 
 
 def _nozzle(c: PlungerConfig) -> tuple[float, float]:
@@ -184,7 +186,9 @@ def _add_barrel(spec: mujoco.MjSpec, root: Any, c: PlungerConfig) -> None:
     shell = c.density_kg_m3 * float(np.pi) * (outer**2 - c.radius_m**2) * c.length_m
     _cylinder(root, "barrel", outer, -half, half, c, group=COLLISION_GROUP, mass=shell)
     vertices, faces = lathe_mesh(
-        np.array([(c.radius_m, -half), (outer, -half), (outer, half), (_nozzle(c)[0], half + 0.002)])
+        np.array(
+            [(c.radius_m, -half), (outer, -half), (outer, half), (_nozzle(c)[0], half + 0.2 * c.radius_m)]
+        )
     )
     spec.add_mesh(
         name="shell",
@@ -195,11 +199,11 @@ def _add_barrel(spec: mujoco.MjSpec, root: Any, c: PlungerConfig) -> None:
     root.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname="shell", material=clear, **DRAWN_ONLY)
     radius, length = _nozzle(c)
     _cylinder(root, "nozzle", radius, half, half + length, c, material=clear)
-    size = [0.9 * outer, c.flange_m, _FLANGE_M / 2]
+    size = [0.9 * outer, c.flange_m, c.plate_m / 2]
     root.add_geom(
         name="flange",
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=[0, 0, _FLANGE_M / 2 - half],
+        pos=[0, 0, c.plate_m / 2 - half],
         size=size,
         mass=c.density_kg_m3 * 8 * float(np.prod(size)),
         material=clear,
@@ -223,7 +227,7 @@ def _add_rod(spec: mujoco.MjSpec, rod: Any, c: PlungerConfig) -> None:
     blue = add_material(spec, "rod", c.rod_rgb)
     rubber = add_material(spec, "rubber", (0.07, 0.07, 0.08))
     half, back = c.length_m / 2, -c.length_m / 2 - _THUMB_CLEARANCE * c.length_m
-    plate, piston = 0.0025, 0.9 * c.radius_m
+    plate, piston = c.plate_m, 0.9 * c.radius_m
     _cylinder(rod, "piston", 0.97 * c.radius_m, half - piston, half, c, material=rubber)
     core = [0.55 * c.radius_m, half - piston - back - plate]
     _cylinder(rod, "rod", core[0], back + plate, half - piston, c, group=COLLISION_GROUP)

@@ -3,6 +3,8 @@
 import mujoco
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.robots.fr3 import set_physics_options
 from sim.tools.base import HingeOpening
@@ -346,3 +348,24 @@ def test_a_lip_makes_the_spatula_a_scoop():
         data.joint("ball").qpos[:3] = blade.xpos + blade.xmat.reshape(3, 3) @ [0, 0.0101, 0]
         mujoco.mj_step(model, data, 1000)
         assert (data.body("ball").xpos[2] > 0.2) == stays
+
+
+@settings(deadline=None, max_examples=25)
+@given(kind=st.sampled_from([*HINGED, "plunger"]), scale=st.floats(0.4, 3.0), at=st.floats(0, 1))
+def test_laws_stay_exact_at_any_size(kind, scale, at):
+    """All lengths scaled by s: inertias grow by s^5, so springs are scaled alike to keep their frequency."""
+    config = TOOLS[kind].config()
+    fields = {f: scale * getattr(config, f) for f in config.__dataclass_fields__ if f.endswith("_m")}
+    if hasattr(config, "stiffness_n_m_rad"):
+        fields["stiffness_n_m_rad"] = scale**5 * config.stiffness_n_m_rad
+    fields.pop("stiffness_n_m", None)
+    model, data, handle = floating(kind, **fields)
+    pos = handle.joint_range[0] + at * (handle.joint_range[1] - handle.joint_range[0])
+    data.joint(handle.joint).qpos[0] = pos
+    mujoco.mj_kinematics(model, data)
+    a, b = ("piston", "stop") if kind == "plunger" else ("tip_left", "tip_right")
+    gap = np.linalg.norm(data.site(handle.site(a)).xpos - data.site(handle.site(b)).xpos)
+    assert gap == pytest.approx(handle.opening_m(pos), abs=1e-9)
+    assert handle.joint_pos(gap) == pytest.approx(pos, abs=1e-6)
+    # Volumes, so masses, grow by s^3.
+    assert handle.mass_kg == pytest.approx(scale**3 * tool_model(kind).handle.mass_kg, rel=0.02)
