@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TASKS: Final[dict[str, tuple[str, str]]] = {
     "reach": ("sim.tasks.reach:Reach", "sim.solvers.reach:ReachSolver"),
+    "push": ("sim.tasks.push:Push", "sim.solvers.push:PushSolver"),
 }
 """Name to the task's class and its solver's."""
 

@@ -1,0 +1,107 @@
+"""Objects on the arm's table: what tasks add to the scene, and where it lies at a reset."""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import mujoco
+import torch
+from torch import Tensor
+
+from sim.batch.rng import EnvRandom
+from sim.batch.task import TaskConfig
+from sim.robots.fr3 import HOME
+from sim.tasks.arm import WORK_X, WORK_Y
+
+Vec3 = tuple[float, float, float]
+
+HAND_LIMITS_M: Final = ((0.2, -0.45, 0.0105), (0.8, 0.45, 0.65))
+"""Box of the grasp centre over the table [m]; at its floor the fingertips are 1 mm above the table."""
+
+READY: Final = (0.0, -0.08714, 0.0, -2.54178, 0.0, 2.45464, 0.7854)
+"""Joint positions [rad] with the hand pointing down, the grasp centre at (0.45, 0, 0.2) m."""
+
+OFF_TABLE_M: Final = -0.1
+"""An object whose centre is below this has fallen off the table, whose top is z = 0 [m]."""
+
+
+@dataclass(frozen=True)
+class ContactTaskConfig(TaskConfig):
+    """Settings of tasks that grasp and push: 25 Hz control.
+
+    The time step is the largest at which a grasp by friction holds as it should: a 4 cm cube shaken
+    at 1 Hz creeps 0.5 mm in 3 s, and the fingers press 0.6 mm into it (at 8 ms: 1.3 and 1.5 mm).
+    """
+
+    physics_dt: float = 0.005
+    decimation: int = 8
+
+
+def add_free(
+    spec: mujoco.MjSpec, name: str, kind: mujoco.mjtGeom, size: Vec3, rgb: Vec3, mass_kg: float
+) -> mujoco.MjsBody:
+    """Add a free body of one geom, both named `name`; `size` are MuJoCo's half sizes [m]."""
+    body = spec.worldbody.add_body(name=name, pos=[0.5, 0.0, 0.1])
+    body.add_freejoint(name=name)
+    spec.add_material(name=name, rgba=[*rgb, 1.0], specular=0.25, shininess=0.3)
+    body.add_geom(
+        name=name, type=kind, size=list(size), mass=mass_kg, material=name, friction=[0.8, 0.005, 0.0001]
+    )
+    return body
+
+
+def ready_offset(random: EnvRandom, spread_rad: float = 0.03) -> Tensor:
+    """Draw offsets from the home posture to postures around `READY` [rad], (n, 7)."""
+    base = torch.tensor(READY) - torch.as_tensor(HOME, dtype=torch.float32)
+    return base.to(random.device) + random.uniform("arm", -spread_rad, spread_rad, 7)
+
+
+def on_table(random: EnvRandom, stream: str, share: Tensor, height_m: float) -> Tensor:
+    """Draw points in the middle `share` (n,) of the work area, (n, 3), at a height [m]."""
+    low = torch.tensor((WORK_X[0], WORK_Y[0]), device=random.device)
+    high = torch.tensor((WORK_X[1], WORK_Y[1]), device=random.device)
+    middle, half = (low + high) / 2, (high - low) / 2
+    xy = middle + random.uniform(stream, -half, half, 2) * share[:, None]
+    return torch.nn.functional.pad(xy, (0, 1), value=height_m)
+
+
+def displaced(random: EnvRandom, stream: str, start: Tensor, nearest_m: float, farthest_m: Tensor) -> Tensor:
+    """Draw points in the work area at a distance from `start` (n, 3), at its height.
+
+    Args:
+        random: Draws.
+        stream: Name of the draws; two are made.
+        start: Points in the work area [m].
+        nearest_m: Smallest distance [m]; smaller than half the work area.
+        farthest_m: Largest distance [m], (n,); a displacement that would leave the area is mirrored,
+            and cut at the border if that does not help.
+    """
+    u = random.uniform(stream, size=2)
+    distance, angle = nearest_m + u[:, 0] * (farthest_m - nearest_m), 2.0 * math.pi * u[:, 1]
+    axes = []
+    steps = (distance * torch.cos(angle), distance * torch.sin(angle))
+    for k, (step, (low, high)) in enumerate(zip(steps, (WORK_X, WORK_Y), strict=True)):
+        at = start[:, k] + step
+        at = torch.where((at < low) | (at > high), start[:, k] - step, at)
+        axes.append(at.clamp(low, high))
+    return torch.stack((*axes, start[:, 2]), -1)
+
+
+def distance(achieved: Tensor, desired: Tensor) -> Tensor:
+    """Return Euclidean distances of points [m], (..., 3) to (...)."""
+    return torch.linalg.vector_norm(achieved - desired, dim=-1)
+
+
+def yaw_quat(yaw: Tensor) -> Tensor:
+    """Return quat_wxyz of rotations about world z [rad], (...) to (..., 4)."""
+    zero = torch.zeros_like(yaw)
+    return torch.stack((torch.cos(yaw / 2), zero, zero, torch.sin(yaw / 2)), -1)
+
+
+def yaw_of(quat: Tensor) -> Tensor:
+    """Return the heading of body x about world z [rad] of quat_wxyz, (..., 4) to (...)."""
+    w, x, y, z = quat.unbind(-1)
+    return torch.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
