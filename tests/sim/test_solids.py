@@ -10,6 +10,8 @@ from sim.robots.fr3 import set_physics_options
 from sim.solids import meshes
 from sim.solids.solid import KINDS, PRIMITIVES, SIZES_FOR_TWEEZERS_M, SolidConfig, add_solid, sample_solid
 
+pytest.importorskip("coacd", reason="coacd, which decomposes meshes, is not installed: pip install coacd")
+
 SIZE = {
     "box": (0.05, 0.035, 0.03),
     "sphere": 0.04,
