@@ -21,7 +21,6 @@ from sim.tools.base import (
     VISUAL_GROUP,
     Affordance,
     Rgb,
-    SlideOpening,
     ToolHandle,
     ToolModel,
     add_material,
@@ -32,6 +31,7 @@ from sim.tools.base import (
     require,
     require_positive,
 )
+from sim.tools.opening import SlideOpening
 from sim.tools.shapes import (
     DRAWN_ONLY,
     contact,

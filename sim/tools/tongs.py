@@ -18,7 +18,6 @@ from sim.tools.base import (
     PLASTIC_KG_M3,
     STEEL_KG_M3,
     Affordance,
-    HingeOpening,
     Rgb,
     ToolHandle,
     ToolModel,
@@ -32,6 +31,7 @@ from sim.tools.base import (
     require_positive,
     turn_about_x,
 )
+from sim.tools.opening import HingeOpening
 from sim.tools.shapes import (
     DRAWN_ONLY,
     Station,

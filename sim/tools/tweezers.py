@@ -20,7 +20,6 @@ from sim.tools.base import (
     STEEL_KG_M3,
     VISUAL_GROUP,
     Affordance,
-    HingeOpening,
     Rgb,
     ToolHandle,
     ToolModel,
@@ -34,6 +33,7 @@ from sim.tools.base import (
     require_positive,
     turn_about_x,
 )
+from sim.tools.opening import HingeOpening
 from sim.tools.shapes import DRAWN_ONLY, Station, Surface, add_bar, contact, mirrored
 
 _GRIP_AT = 0.56  # of the length, where fingers squeeze

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.robots.fr3 import set_physics_options
-from sim.tools.base import HingeOpening
+from sim.tools.opening import HingeOpening
 from sim.tools.registry import TOOLS, add_tool, tool_model, tool_spec
 
 FLAT = (np.cos(np.pi / 4), 0.0, np.cos(np.pi / 4), 0.0)  # tool z along world x, tool x down
