@@ -1,0 +1,148 @@
+"""What MuJoCo Warp needs before it simulates a model: its device, its kernel cache, a supported model.
+
+Nothing is approximated in silence: a model with a feature that Warp lacks, or that stepping in two
+halves would change, is refused by the feature's name.
+"""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import mujoco
+import mujoco_warp as mjw
+import numpy as np
+import warp as wp
+
+from sim.batch.physics import CapacityError, PhysicsConfig, UnsupportedFeatureError
+
+_LOG = logging.getLogger(__name__)
+
+_ROWS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
+_CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
+_UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS  # as on the CPU, not a fault
+FATAL = int(mjw.OverflowType.ALL & ~_UNCONVERGED)
+_SPARE_ROWS = 96  # for contacts: 32 of three rows
+
+
+def start_warp(config: PhysicsConfig) -> wp.Device:
+    """Set Warp up and return the device of a configuration.
+
+    Raises:
+        ValueError: If there is no such device; lists those there are.
+    """
+    wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # it reports every kernel on stdout
+    if config.kernel_cache_dir:
+        Path(config.kernel_cache_dir).mkdir(parents=True, exist_ok=True)
+        wp.config.kernel_cache_dir = config.kernel_cache_dir
+    wp.init()
+    try:
+        return wp.get_device(config.device)
+    except ValueError:
+        there = ", ".join(str(d) for d in wp.get_devices())
+        hint = "; no NVIDIA driver was found" if config.device.startswith("cuda") else ""
+        raise ValueError(f"sim=warp has no device {config.device!r} here, only {there}{hint}") from None
+
+
+def put_model(model: mujoco.MjModel) -> mjw.Model:
+    """Return Warp's copy of a model, on the current device.
+
+    Raises:
+        UnsupportedFeatureError: If the model has a feature that Warp does not simulate; names it.
+    """
+    unsupported = list(_unsupported(model))
+    if unsupported:
+        raise UnsupportedFeatureError(f"sim=warp does not simulate {'; '.join(unsupported)}; use sim=cpu")
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        try:
+            copy = mjw.put_model(model)
+        except (NotImplementedError, ValueError) as error:
+            raise UnsupportedFeatureError(f"sim=warp: {_one_line(error)} Use sim=cpu") from error
+    for warning in raised:
+        text = _one_line(warning.message)
+        if "CUDA" not in text:
+            raise UnsupportedFeatureError(f"sim=warp: {text} Use sim=cpu")
+        _LOG.warning("%s", text)
+    copy.opt.warn_overflow = 0  # `faults` raises; Warp would print from its kernels
+    return copy
+
+
+def _unsupported(model: mujoco.MjModel) -> list[str]:
+    """Return what `mjw.put_model` lets pass but does not simulate as MuJoCo does."""
+    option, flags = model.opt, mujoco.mjtEnableBit
+    user = (
+        (model.sensor_type, mujoco.mjtSensor.mjSENS_USER, "sensors of type user"),
+        (model.actuator_dyntype, mujoco.mjtDyn.mjDYN_USER, "actuators with dyntype user"),
+        (model.actuator_gaintype, mujoco.mjtGain.mjGAIN_USER, "actuators with gaintype user"),
+        (model.actuator_biastype, mujoco.mjtBias.mjBIAS_USER, "actuators with biastype user"),
+    )
+    found = [what for values, kind, what in user if (np.asarray(values) == int(kind)).any()]
+    if int(option.integrator) == int(mujoco.mjtIntegrator.mjINT_RK4):
+        found.append("integrator RK4 in two halves")
+    if option.enableflags & int(flags.mjENBL_SLEEP):
+        found.append("sleeping in two halves")
+    disabled = [g for g in range(31) if option.disableactuator >> g & 1 and (model.actuator_group == g).any()]
+    if disabled:
+        found.append(f"disabled actuator groups ({', '.join(map(str, disabled))})")
+    if model.nhistory:
+        found.append("delays of sensors or actuators")
+    return found
+
+
+def room(model: mujoco.MjModel, config: PhysicsConfig) -> dict[str, int]:
+    """Return the room to make for constraints (and contacts, if it is set), per environment.
+
+    Raises:
+        ValueError: If a number is negative or smaller than what the model's initial state needs.
+    """
+    for name in ("nconmax", "njmax"):
+        if getattr(config, name) < 0:
+            raise ValueError(f"{name} is {getattr(config, name)}; use 0 for an estimate or a positive number")
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    always = data.ne + data.nf
+    limits = int(model.jnt_limited.sum() + model.tendon_limited.sum())
+    sizes = {"njmax": config.njmax or max(always + limits, data.nefc) + _SPARE_ROWS}
+    if config.nconmax:
+        sizes["nconmax"] = config.nconmax
+    for name, needed in (("nconmax", data.ncon), ("njmax", data.nefc)):
+        if sizes.get(name, needed) < needed:
+            raise ValueError(
+                f"{name} is {sizes[name]}, but the model's initial state needs {needed}; raise {name}"
+            )
+    return sizes
+
+
+def raise_overflow(data: mjw.Data, num_envs: int) -> None:
+    """Raise or log what overflowed since the last call, and forget it.
+
+    Raises:
+        CapacityError: If contacts or constraints did not fit; says which number to raise.
+    """
+    seen = mjw.OverflowType(int(np.bitwise_or.reduce(data.overflow.numpy())))
+    data.overflow.zero_()
+    if seen & _ROWS:
+        needed = max(int(data.nefc.numpy().max()), data.njmax + 1)
+        raise CapacityError(
+            f"Warp had room for {data.njmax} constraint rows per environment and needed {needed}: "
+            f"raise njmax to {needed + needed // 4} or more"
+        )
+    if seen & _CONTACTS:
+        per_env = data.naconmax // num_envs
+        total = max(int(data.nacon.numpy()[0]), int(data.ncollision.numpy()[0]), data.naconmax + 1)
+        needed = -(-total // num_envs)
+        raise CapacityError(
+            f"Warp had room for {per_env} contacts per environment and needed {needed}: "
+            f"raise nconmax to {needed + needed // 4} or more"
+        )
+    rest = seen & mjw.OverflowType(FATAL)
+    if rest:
+        raise CapacityError(f"Warp ran out of room for {rest.name}; use fewer or simpler geoms, or sim=cpu")
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text if text.endswith(".") else text + "."
