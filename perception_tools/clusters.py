@@ -19,6 +19,7 @@ from perception_tools.outlines import refine_outline
 
 # Neighbours a pixel may be joined to; the longer steps bridge pixels without depth along edges.
 _OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (0, 4), (4, 0), (3, 3), (3, -3))
+_REACH_PX = 4
 
 
 @dataclass(frozen=True)
@@ -91,23 +92,21 @@ def connected_in_3d(points: FloatImage, wanted: BoolArray, gap_m: float) -> Labe
     """
     labels = np.zeros(wanted.shape, dtype=np.int32)
     window = window_of(wanted)
-    points, inside = points[window], wanted[window]
-    height, width = inside.shape
-    num = int(inside.sum())
-    index = np.full(inside.shape, -1, dtype=np.int32)
-    index[inside] = np.arange(num)
+    inside = np.pad(wanted[window], _REACH_PX)  # so that no step leaves the image
+    at = np.flatnonzero(inside)
+    index = np.full(inside.size, -1, dtype=np.int32)
+    index[at] = np.arange(len(at))
+    p = np.ascontiguousarray(points[window][wanted[window]].T)
     starts, ends = [], []
     for dv, du in _OFFSETS:
-        here = np.s_[: max(0, height - dv), max(0, -du) : max(0, width - max(0, du))]
-        there = np.s_[dv:, max(0, du) : max(0, width - max(0, -du))]
-        both = inside[here] & inside[there]
-        delta = points[here][both] - points[there][both]
-        near = np.einsum("ij,ij->i", delta, delta) < gap_m**2
-        starts.append(index[here][both][near])
-        ends.append(index[there][both][near])
+        neighbour = index[at + (dv * inside.shape[1] + du)]
+        delta = p - p[:, neighbour]
+        near = np.flatnonzero((np.einsum("ij,ij->j", delta, delta) < gap_m**2) & (neighbour >= 0))
+        starts.append(near)
+        ends.append(neighbour[near])
     rows, columns = np.concatenate(starts), np.concatenate(ends)
-    graph = coo_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(num, num))
-    labels[window][inside] = connected_components(graph, directed=False)[1] + 1
+    graph = coo_matrix((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(len(at), len(at)))
+    labels[window][wanted[window]] = connected_components(graph, directed=False)[1] + 1
     return labels
 
 

@@ -7,6 +7,7 @@ Levenberg damping, derivatives by differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -71,7 +72,7 @@ def fit_solid(
     free = np.array([name not in fixed for name in PARAMETERS[start.kind]])
     steps = np.vstack([np.zeros(len(free)), _STEP_M * np.eye(len(free))[free]])
     params = np.array(start.params, dtype=np.float64)
-    cost, damping = _misfit(_residuals(start, params[None], evidence)[0]), 1e-2
+    cost, damping = float(_misfit(_residuals(start, params[None], evidence))[0]), 1e-2
     for _ in range(iterations):
         around = _residuals(start, params + steps, evidence)
         residual, jacobian = around[0], (around[1:] - around[0]).T / _STEP_M
@@ -83,7 +84,7 @@ def fit_solid(
         for trial, d in zip(trials, (damping, 30 * damping), strict=True):
             trial[free] += np.clip(np.linalg.solve(normal + d * scale, -gradient), -_MAX_MOVE_M, _MAX_MOVE_M)
         trials = _valid(start, trials)
-        costs = [_misfit(r) for r in _residuals(start, trials, evidence)]
+        costs = _misfit(_residuals(start, trials, evidence))
         best = int(np.argmin(costs))
         if costs[best] >= cost:
             damping *= 100
@@ -91,7 +92,7 @@ def fit_solid(
                 break
             continue
         is_small = cost - costs[best] < 1e-3 * cost
-        params, cost, damping = trials[best], costs[best], damping * (0.2 if best == 0 else 5)
+        params, cost, damping = trials[best], float(costs[best]), damping * (0.2 if best == 0 else 5)
         if is_small:
             break
     return start.moved(params), cost
@@ -103,15 +104,18 @@ def silhouette_px(solid: Solid, intrinsics: Intrinsics, T_world_camera: Transfor
     return _hull(uv) if np.isfinite(uv).all() else np.zeros((0, 2))
 
 
-def outline_distance_px(points_px: FloatArray, hull_px: FloatArray) -> FloatArray:
-    """Return the signed distance of points (M, 2) to a convex polygon (K, 2), < 0 inside, (M,)."""
-    edges = np.concatenate([hull_px[1:], hull_px[:1]]) - hull_px
-    length = np.hypot(edges[:, 0], edges[:, 1])
-    keep = length > 1e-6
-    start, edges = hull_px[keep], edges[keep] / length[keep, None]
-    turn = edges[:-1, 0] * edges[1:, 1] - edges[:-1, 1] * edges[1:, 0]
-    normals = np.stack([edges[:, 1], -edges[:, 0]]) * (1.0 if turn.sum() > 0 else -1.0)
-    return (points_px @ normals - np.einsum("ij,ji->i", start, normals)).max(axis=1)
+def outline_distance_px(points_px: FloatArray, hulls_px: Sequence[FloatArray]) -> FloatArray:
+    """Return the signed distance of points (M, 2) to each of L convex polygons (K, 2), < 0 inside, (L, M)."""
+    num = max(len(hull) for hull in hulls_px)
+    start = np.stack([np.concatenate([h, np.repeat(h[:1], num - len(h), axis=0)]) for h in hulls_px])
+    edges = np.concatenate([start[:, 1:], start[:, :1]], axis=1) - start
+    length = np.hypot(edges[..., 0], edges[..., 1])
+    is_edge = length > 1e-6
+    normals = np.stack([edges[..., 1], -edges[..., 0]], axis=-1) / np.where(is_edge, length, 1.0)[..., None]
+    area = (start[..., 0] * edges[..., 1] - start[..., 1] * edges[..., 0]).sum(axis=1)
+    normals = np.where(area > 0, 1.0, -1.0)[:, None, None] * normals
+    offset = np.where(is_edge, (start * normals).sum(axis=-1), np.inf)
+    return (normals @ points_px.T - offset[..., None]).max(axis=1)
 
 
 def _residuals(solid: Solid, params: FloatArray, evidence: Evidence) -> FloatArray:
@@ -122,8 +126,10 @@ def _residuals(solid: Solid, params: FloatArray, evidence: Evidence) -> FloatArr
         return surface
     uv = _projected(solid, params, evidence.intrinsics, evidence.T_world_camera)
     outline = np.full((len(params), len(evidence.outline_px)), 20.0)
-    for k in np.flatnonzero(np.isfinite(uv).all(axis=(1, 2))):
-        outline[k] = outline_distance_px(evidence.outline_px, _hull(uv[k])) / evidence.sigma_px
+    seen = np.flatnonzero(np.isfinite(uv).all(axis=(1, 2)))
+    if len(seen):
+        hulls = [_hull(uv[k]) for k in seen]
+        outline[seen] = outline_distance_px(evidence.outline_px, hulls) / evidence.sigma_px
     return np.concatenate([surface, outline], axis=1)
 
 
@@ -139,8 +145,9 @@ def _hull(uv: FloatArray) -> FloatArray:
     return uv[np.asarray(corners, dtype=np.intp)[:, 0]]
 
 
-def _misfit(residual: FloatArray) -> float:
-    return float(np.mean(_CAUCHY / 2 * np.log1p(residual**2 / _CAUCHY)))
+def _misfit(residuals: FloatArray) -> FloatArray:
+    """Return the misfit of each row of residuals, (K, N), (K,)."""
+    return (_CAUCHY / 2 * np.log1p(residuals**2 / _CAUCHY)).mean(axis=1)
 
 
 def _valid(start: Solid, params: FloatArray) -> FloatArray:

@@ -81,15 +81,15 @@ def lift(
 ) -> LiftedFrame:
     """Lift a frame and find the plane; where none is seen the expected one is assumed."""
     robot = np.zeros(depth_m.shape, dtype=bool) if robot is None else robot
-    rays = _rays(intrinsics) @ T_world_camera.rotation.T.astype(np.float32)
-    points = rays * depth_m[..., None] + T_world_camera.position_m.astype(np.float32)
+    points = _turned_rays(intrinsics, T_world_camera.rotation.tobytes()) * depth_m[..., None]
+    points += T_world_camera.position_m.astype(np.float32)
     valid = (depth_m > 0) & ~robot
     coarse = np.s_[::_PLANE_STRIDE, ::_PLANE_STRIDE]
     plane = fit_support_plane(points[coarse][valid[coarse]], config)
     if plane is None:
         plane = Plane(np.array([0.0, 0.0, 1.0]), config.expected_z_m or 0.0)
-    height = points @ plane.normal.astype(np.float32) - np.float32(plane.offset_m)
-    height = np.where(valid, height, 0).astype(np.float32)
+    height = points.reshape(-1, 3) @ plane.normal.astype(np.float32) - np.float32(plane.offset_m)
+    height = np.where(valid, height.reshape(valid.shape), 0).astype(np.float32)
     return LiftedFrame(rgb, depth_m, intrinsics, T_world_camera, robot, points, valid, plane, height)
 
 
@@ -117,9 +117,18 @@ def grown(window: Window, pad_px: int, shape: tuple[int, ...]) -> Window:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _rays(intrinsics: Intrinsics) -> FloatImage:
     """Return the points at unit depth of all pixels in the optical frame, (H, W, 3)."""
     rays = intrinsics.deproject_image(np.ones((intrinsics.height, intrinsics.width))).astype(np.float32)
     rays.flags.writeable = False
     return rays
+
+
+@lru_cache(maxsize=4)
+def _turned_rays(intrinsics: Intrinsics, rotation: bytes) -> FloatImage:
+    """Return the rays of all pixels turned by a rotation (3, 3), (H, W, 3); cameras often stand still."""
+    turn = np.frombuffer(rotation).reshape(3, 3).T.astype(np.float32)
+    turned = (_rays(intrinsics).reshape(-1, 3) @ turn).reshape(intrinsics.height, intrinsics.width, 3)
+    turned.flags.writeable = False
+    return turned

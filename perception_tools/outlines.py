@@ -64,32 +64,32 @@ def without_holes(mask: BoolArray) -> BoolArray:
     return cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, -1) > 0
 
 
-def outline_cracks(mask: BoolArray, hidden: BoolArray) -> tuple[FloatArray, float]:
-    """Return where a mask ends against its background, and how much of its outline that is.
+def outline_cracks(mask: BoolArray, doubtful: BoolArray, hidden: BoolArray) -> tuple[FloatArray, float]:
+    """Return where a mask ends against its background, and how much of its outline is not hidden.
 
     The points lie halfway between a pixel inside and its neighbour outside, so that they are
-    unbiased. Ends against things in front of it and the border of the image do not count.
+    unbiased. Ends against the border of the image count for neither.
 
     Args:
         mask: Pixels of the object, shape (H, W).
-        hidden: Pixels of things that may be in front of it, shape (H, W).
+        doubtful: Pixels of things that may be in front of it: no points there, shape (H, W).
+        hidden: Pixels of things that are in front of it, shape (H, W).
 
     Returns:
-        Points [px], shape (M, 2), and their share of the whole outline.
+        Points [px], shape (M, 2), and the share that is not hidden.
     """
     padded = np.pad(mask, 1)
-    border = np.pad(np.zeros(mask.shape, dtype=bool), 1, constant_values=True)
-    covered = np.pad(hidden, 1) | border
-    points, total = [], 0
+    doubtful, hidden = (np.pad(pixels, 1, constant_values=True) for pixels in (doubtful, hidden))
+    inner = np.s_[1:-1, 1:-1]
+    points, total, visible = [], 0, 0
     for dv, du in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        outside = np.roll(padded, (-dv, -du), axis=(0, 1))
-        ends = padded & ~outside
-        free = ends & ~np.roll(covered, (-dv, -du), axis=(0, 1))
-        total += int(ends.sum())
-        v, u = np.nonzero(free)
-        points.append(np.stack([u - 1 + du / 2, v - 1 + dv / 2], axis=1))
-    outline = np.concatenate(points)
-    return outline, len(outline) / max(total, 1)
+        beside = np.s_[1 + dv : mask.shape[0] + 1 + dv, 1 + du : mask.shape[1] + 1 + du]
+        ends = padded[inner] & ~padded[beside]
+        total += int(np.count_nonzero(ends))
+        visible += int(np.count_nonzero(ends & ~hidden[beside]))
+        v, u = np.nonzero(ends & ~doubtful[beside])
+        points.append(np.stack([u + du / 2, v + dv / 2], axis=1))
+    return np.concatenate(points), visible / max(total, 1)
 
 
 def _hull(inside: NDArray[np.uint8]) -> BoolArray:

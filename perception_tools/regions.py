@@ -64,7 +64,7 @@ class Region:
 
 def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) -> Region | None:
     """Gather what the view shows of some labels taken as one region; None if it has no usable points."""
-    everywhere = np.isin(labels, list(members))
+    everywhere = np.logical_or.reduce([labels == k for k in members])
     window = window_of(everywhere, _PAD_PX)
     mask, valid = everywhere[window], frame.valid[window]
     used = core_of(mask) & valid
@@ -72,9 +72,7 @@ def region_of(frame: LiftedFrame, labels: LabelImage, members: Iterable[int]) ->
         return None
     points = frame.points[window][used].astype(np.float64)
     doubtful, hidden = _in_front(frame, window, mask, labels[window])
-    whole = without_holes(mask)
-    cracks, _ = outline_cracks(whole, doubtful)
-    _, visible = outline_cracks(whole, hidden)
+    cracks, visible = outline_cracks(without_holes(mask), doubtful, hidden)
     outline = cracks + np.array([window[1].start, window[0].start])
     sigma_m = max(0.0012, 1.5 * frame.plane.rmse_m)
     evidence = Evidence(points, outline, frame.intrinsics, frame.T_world_camera, sigma_m)

@@ -74,12 +74,12 @@ def test_grey_and_white_only_split_on_request():
 def test_cracks_of_a_rectangle():
     mask = np.zeros((20, 30), bool)
     mask[5:9, 10:16] = True  # 4 rows, 6 columns: 2 * (4 + 6) = 20 cracks
-    cracks, share = outline_cracks(mask, np.zeros_like(mask))
+    cracks, share = outline_cracks(mask, np.zeros_like(mask), np.zeros_like(mask))
     assert len(cracks) == 20 and share == 1
     assert cracks.min(axis=0).tolist() == [9.5, 4.5] and cracks.max(axis=0).tolist() == [15.5, 8.5]
     hidden = np.zeros_like(mask)
     hidden[:, 16:] = True  # something in front on the right: its 4 cracks do not count
-    cracks, share = outline_cracks(mask, hidden)
+    cracks, share = outline_cracks(mask, hidden, hidden)
     assert len(cracks) == 16 and share == 0.8
     assert cracks[:, 0].max() < 15.5
 
@@ -87,7 +87,7 @@ def test_cracks_of_a_rectangle():
 def test_the_border_of_the_image_is_no_outline():
     mask = np.zeros((10, 10), bool)
     mask[0:4, 3:7] = True  # 4x4 at the top: 4 of 16 cracks are at the border
-    cracks, share = outline_cracks(mask, np.zeros_like(mask))
+    cracks, share = outline_cracks(mask, np.zeros_like(mask), np.zeros_like(mask))
     assert len(cracks) == 12 and share == 0.75
 
 

@@ -108,7 +108,7 @@ def test_silhouette_of_a_square_seen_from_straight_above():
 def test_distance_to_an_outline(order):
     square = np.array([[0, 0], [10, 0], [10, 10], [0, 10]], dtype=float)[::order]
     points = np.array([[5, -2], [12, 5], [5, 4], [5, 5]], dtype=float)
-    np.testing.assert_allclose(outline_distance_px(points, square), [2, 2, -4, -5])
+    np.testing.assert_allclose(outline_distance_px(points, [square]), [[2, 2, -4, -5]])
 
 
 @settings(max_examples=20, deadline=None)
