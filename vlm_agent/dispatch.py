@@ -148,7 +148,7 @@ class Dispatch:
         """Answer a task for which no thread is left; an urgent one is carried out here."""
         if not task.is_urgent:
             why = f"{self._pool.num_quarantined} calls hang; no further call is started, restart the program"
-            self._give(task, Infrastructure(why, reason="workers_exhausted"))
+            self._give(task, Infrastructure(why, reason="workers_exhausted"), can_retry=False)
             return
         task.start_wall_s, task.start_robot_s = self._trace.now(), self._robot_time()
         try:
@@ -218,12 +218,14 @@ class Dispatch:
             self._stop_robot(f"{task.call.name} did not end")
         self._give(task, task.overrun)
 
-    def _give(self, task: Task, error: BaseException) -> None:
+    def _give(self, task: Task, error: BaseException, *, can_retry: bool = True) -> None:
         """Answer a task with a failure, or try it again where that can help."""
         result = failed_result(task.call, error, self._artifacts(task), self._seconds(task))
         trace = "".join(traceback.format_exception(error)) if error.__traceback__ else ""
         retry = (
-            result.error is ErrorKind.INFRASTRUCTURE
+            can_retry
+            and self._pool.has_room
+            and result.error is ErrorKind.INFRASTRUCTURE
             and 0 < task.attempts <= self._config.infrastructure_retries
             and task.is_read_only
             and not self._cancel.is_set()

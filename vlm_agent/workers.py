@@ -80,9 +80,14 @@ class WorkerPool:
             self._quarantined = [w for w in self._quarantined if w.thread.is_alive()]
             return len(self._quarantined)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether new work is started."""
+        return self.num_quarantined < self._max_quarantined
+
     def acquire(self, *, beyond_limit: bool = False) -> Worker | None:
         """Return an idle or a new worker; None if too many hang, unless it is to go beyond the limit."""
-        if self.num_quarantined >= self._max_quarantined and not beyond_limit:
+        if not self.has_room and not beyond_limit:
             return None
         with self._lock:
             return self._idle.pop() if self._idle else Worker()
