@@ -184,11 +184,18 @@ class EeVelocity:
 
 
 def rotation_matrix(rotvec: Tensor) -> Tensor:
-    """Return the rotation matrices of small or large rotation vectors [rad], (..., 3) to (..., 3, 3)."""
+    """Return the rotation matrices of rotation vectors [rad], (..., 3) to (..., 3, 3) (Rodrigues).
+
+    Elementwise, so that an environment's numbers do not depend on its batch, as they do in `matrix_exp`.
+    """
     x, y, z = rotvec.unbind(-1)
     zero = torch.zeros_like(x)
     skew = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).reshape(*rotvec.shape[:-1], 3, 3)
-    return torch.linalg.matrix_exp(skew)
+    square = rotvec[..., :, None] * rotvec[..., None, :]
+    angle = torch.sqrt((rotvec * rotvec).sum(-1))[..., None, None]
+    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
+    sinc, half = torch.sinc(angle / torch.pi), torch.sinc(angle / (2 * torch.pi))
+    return torch.cos(angle) * eye + sinc * skew + 0.5 * half * half * square
 
 
 def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
