@@ -10,20 +10,27 @@ LONG = {
         "test_tabletop_vision",
     ),
     "policies": ("test_robot_contract",),
-    "sim": ("test_fr3", "test_kinematics", "test_robot", "test_solids", "test_tools", "test_tools_tweezers"),
+    "sim": (
+        *("test_allegro", "test_compose", "test_fr3", "test_kinematics", "test_leap", "test_robot"),
+        *("test_solids", "test_tabletop", "test_tools", "test_tools_tweezers", "test_ur5e"),
+    ),
+    "sim/batch": ("test_cpu_physics", "test_env", "test_warp_physics"),
     "vlm_agent": (
         *("test_agent_fuzz", "test_bench_runner", "test_openai_model", "test_process_host", "test_rendering"),
         *("test_scripted_model", "test_scripted_parse", "test_scripted_plan", "test_scripted_recovery"),
         *("test_served_scripted", "test_skills_pick_place"),
     ),
-    "tests": ("test_docs_examples", "test_docs_links", "test_safe_assembly"),
+    ".": ("test_docs_examples", "test_docs_links", "test_safe_assembly"),
 }
 """By folder, the modules whose tests take more than a few seconds together; all else is fast."""
+
+ALL_LONG = ("sim/adapters", "sim/tasks")
+"""Folders that are left to `make test` as a whole."""
 
 _HERE = Path(__file__).parent
 for _folder, _modules in LONG.items():
     for _module in _modules:
-        _path = (_HERE if _folder == "tests" else _HERE / _folder) / f"{_module}.py"
+        _path = _HERE / _folder / f"{_module}.py"
         if not _path.exists():
             raise pytest.UsageError(f"tests/conftest.py marks {_path.name}, which does not exist")
 
@@ -31,5 +38,6 @@ for _folder, _modules in LONG.items():
 def pytest_collection_modifyitems(items):
     for item in items:
         path = Path(item.path)
-        if path.stem in LONG.get(path.parent.name, ()):
+        folder = path.parent.relative_to(_HERE).as_posix() if path.is_relative_to(_HERE) else ""
+        if folder in ALL_LONG or path.stem in LONG.get(folder, ()):
             item.add_marker(pytest.mark.long)
