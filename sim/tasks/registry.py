@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TASKS: Final[dict[str, tuple[str, str]]] = {
     "reach": ("sim.tasks.reach:Reach", "sim.solvers.reach:ReachSolver"),
     "push": ("sim.tasks.push:Push", "sim.solvers.push:PushSolver"),
+    "hook_reach": ("sim.tasks.hook_reach:HookReach", "sim.solvers.hook_reach:HookReachSolver"),
 }
 """Name to the task's class and its solver's."""
 
