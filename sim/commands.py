@@ -25,10 +25,7 @@ def envs(invocation: Any) -> int:
     unknown = [n for n in names if n not in nodes]
     if unknown:
         raise ValueError(f"no env {unknown[0]!r}; there are {', '.join(nodes)}")
-    rows = [
-        _task_row(n, nodes[n]["task"]) if "task" in nodes[n] else _world_row(n, nodes[n]["world"])
-        for n in names
-    ]
+    rows = [_row(n, nodes[n]) for n in names]
     if invocation.json_to:
         write_json({"envs": rows}, invocation.json_to)
         return 0
@@ -39,6 +36,14 @@ def envs(invocation: Any) -> int:
                 value = row[key]
                 print(f"  {key + ':':<13} {', '.join(value) if isinstance(value, list) else value}")
     return 0
+
+
+def _row(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    if "world" in node:
+        return _world_row(name, node["world"])
+    if "config" in node["task"]:
+        return _task_row(name, node["task"])
+    return {"name": name, "kind": "generator", "summary": _summary(node["task"]["_target_"])}
 
 
 def _world_row(name: str, node: dict[str, Any]) -> dict[str, Any]:

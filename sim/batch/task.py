@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RewardKind = Literal["dense", "sparse"]
 Preset = Literal["nominal", "randomised"]
+Variation = tuple[float, float] | list[Any]
+"""What a setting may be drawn from: (low, high) of numbers, both ends for integers, or a list of values."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,17 @@ class Task(ABC):
 
     name: ClassVar[str]
     config_class: ClassVar[type[TaskConfig]]
+    variations: ClassVar[Mapping[str, Variation]] = {}
+    """Settings that may be drawn when tasks are generated from a seed, besides difficulty and preset."""
     config: Any  # a `config_class`; tasks narrow it
     last_action: Tensor
     """The action of this step, (num_envs, num_actions), set by the environment before rewards."""
+
+    @classmethod
+    def all_variations(cls) -> dict[str, Variation]:
+        """Return every setting that may be drawn, with its values."""
+        common: dict[str, Variation] = {"difficulty": (0.0, 1.0), "preset": ["nominal", "randomised"]}
+        return common | dict(cls.variations)
 
     @property
     @abstractmethod

@@ -15,7 +15,7 @@ from sim.batch.handles import ResetState
 from sim.batch.physics import Physics
 from sim.batch.randomize import RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
-from sim.batch.task import GoalTerm, Preset, ShapingTerm, TaskConfig
+from sim.batch.task import GoalTerm, Preset, ShapingTerm, TaskConfig, Variation
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
 from sim.tasks.views import add_goal_marker
 
@@ -41,6 +41,7 @@ class Reach(ArmTask):
     name: ClassVar[str] = "reach"
     config_class: ClassVar[type[ReachConfig]] = ReachConfig
     config: ReachConfig
+    variations: ClassVar[Mapping[str, Variation]] = {"tolerance_m": (0.01, 0.04), "episode_s": (1.5, 3.0)}
     has_gripper: ClassVar[bool] = False
     centre_m: ClassVar[tuple[float, float, float]] = (0.45, 0.0, 0.3)
 
