@@ -245,9 +245,9 @@ class WarpPhysics:
     # ---- parts ----------------------------------------------------------------------------------
 
     def _check_ids(self, ids: Tensor) -> None:
-        if not len(ids) or ids.is_cuda:
-            return  # on a GPU torch itself refuses ids out of range; looking at them would wait for it
-        low, high, ordered = int(ids.min()), int(ids.max()), bool((ids[1:] > ids[:-1]).all())
+        if not len(ids):
+            return
+        low, high, ordered = torch.stack((ids.min(), ids.max(), (ids[1:] > ids[:-1]).all())).tolist()
         if low < 0 or high >= self.num_envs:
             raise ValueError(f"ids must be in [0, {self.num_envs}), got {low if low < 0 else high}")
         if not ordered:

@@ -34,10 +34,11 @@ def start_warp(config: PhysicsConfig) -> wp.Device:
         ValueError: If there is no such device; lists those there are.
     """
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # it reports every kernel on stdout
-    if config.kernel_cache_dir:
-        Path(config.kernel_cache_dir).mkdir(parents=True, exist_ok=True)
-        wp.config.kernel_cache_dir = config.kernel_cache_dir
     wp.init()
+    if config.kernel_cache_dir:
+        folder = Path(config.kernel_cache_dir).resolve() / wp.config.version
+        folder.mkdir(parents=True, exist_ok=True)
+        wp.config.kernel_cache_dir = str(folder)
     try:
         return wp.get_device(config.device)
     except ValueError:

@@ -98,6 +98,8 @@ class PhysicsSuite:
     config = PhysicsConfig()
     resume_atol = 0.0
     """How far a run that was saved and loaded may be from the uninterrupted one after 20 steps."""
+    same_atol = 0.0
+    """How far runs that should be equal may be apart; zero, but for a GPU's summation in any order."""
     forward_atol = 2e-6
     """How far fields may be from MuJoCo's own forward pass of the same state (float32)."""
 
@@ -107,6 +109,9 @@ class PhysicsSuite:
     def run(self, physics: Physics, actions: torch.Tensor, num_substeps: int = 2) -> None:
         for ctrl in actions:
             physics.step(ctrl.to(physics.device), num_substeps)
+
+    def assert_same(self, a: torch.Tensor, b: torch.Tensor, name: str) -> None:
+        assert torch.allclose(a, b, rtol=0, atol=self.same_atol), f"{name}: {(a - b).abs().max()}"
 
     def ids(self, physics: Physics, *envs: int) -> torch.Tensor:
         return torch.tensor(envs, dtype=torch.int64, device=physics.device)
@@ -196,7 +201,7 @@ class PhysicsSuite:
         for ctrl in controls(6):
             self.run(other, ctrl.expand(4, N, 1), num_substeps=1)
         for name in ("qpos", "qvel", "xpos", "sensordata"):
-            assert torch.equal(physics.field(name), other.field(name)), name
+            self.assert_same(physics.field(name), other.field(name), name)
         other.close()
 
     def test_envs_are_independent(self, model, physics):
@@ -207,7 +212,7 @@ class PhysicsSuite:
         self.run(other, actions)
         assert not torch.equal(physics.field("qpos")[1], other.field("qpos")[1])
         for name in FIELDS:
-            assert torch.equal(physics.field(name)[::2], other.field(name)[::2]), name
+            self.assert_same(physics.field(name)[::2], other.field(name)[::2], name)
         other.close()
 
     # ---- reset and write ------------------------------------------------------------------------
@@ -222,7 +227,7 @@ class PhysicsSuite:
         physics.reset(self.ids(physics, 1), {"qpos": qpos})
         after = self.state(physics)
         for name in FIELDS:
-            assert torch.equal(before[name][::2], after[name][::2]), name
+            self.assert_same(before[name][::2], after[name][::2], name)
         assert torch.equal(after["qpos"][1:2], qpos)
         assert not after["qvel"][1].any()
         assert after["time"][1] == 0.0
@@ -235,7 +240,7 @@ class PhysicsSuite:
         other.reset(self.ids(other, 1), {})
         self.run(other, actions[10:])
         for name in ("qpos", "qvel", "xpos", "sensordata"):
-            assert torch.equal(physics.field(name)[::2], other.field(name)[::2]), name
+            self.assert_same(physics.field(name)[::2], other.field(name)[::2], name)
         other.close()
 
     def test_a_reset_env_has_no_past(self, model, physics):
@@ -246,7 +251,7 @@ class PhysicsSuite:
         self.run(physics, actions)
         self.run(fresh, actions)
         for name in FIELDS:
-            assert torch.equal(physics.field(name), fresh.field(name)), name
+            self.assert_same(physics.field(name), fresh.field(name), name)
         fresh.close()
 
     def test_a_write_refreshes_what_is_derived(self, physics):
@@ -259,7 +264,7 @@ class PhysicsSuite:
         expected = [0.3 * np.cos(0.5), 0.0, 0.6 + 0.3 * np.sin(0.5)]  # a turn about +y lowers +x
         assert tip[2, 0].tolist() == pytest.approx(expected, abs=1e-6)
         for name in FIELDS:
-            assert torch.equal(physics.field(name)[:2], before[name][:2]), name
+            self.assert_same(physics.field(name)[:2], before[name][:2], name)
         assert physics.field("sensordata")[2, 0] == pytest.approx(-0.5)
 
     def test_a_write_without_forward_counts_in_the_next_step(self, model, physics):
@@ -272,7 +277,7 @@ class PhysicsSuite:
             assert torch.equal(p.field("qpos")[1:2], qpos)
             self.run(p, controls(5, seed=1))
         for name in ("qpos", "qvel", "xpos"):
-            assert torch.equal(physics.field(name), other.field(name)), name
+            self.assert_same(physics.field(name), other.field(name), name)
         other.close()
 
     def test_an_applied_force_acts_on_its_env_until_it_is_changed(self, physics, model):
@@ -300,7 +305,7 @@ class PhysicsSuite:
         physics.write(none, {"qvel": torch.zeros(0, model.nv)})
         physics.write_model(none, {"body_mass": torch.zeros(0, model.nbody)})
         for name, value in before.items():
-            assert torch.equal(physics.field(name), value), name
+            self.assert_same(physics.field(name), value, name)
 
     # ---- model fields ---------------------------------------------------------------------------
 
@@ -337,11 +342,11 @@ class PhysicsSuite:
         damping = physics.model_field("dof_damping")[:1] + 0.5
         physics.write_model(self.ids(physics, 0), {"dof_damping": damping})
         for name in ("qpos", "qvel", "xpos", "time", "ctrl", "mocap_pos"):
-            assert torch.equal(physics.field(name), before[name]), name
+            self.assert_same(physics.field(name), before[name], name)
         for p in (physics, other):
             self.run(p, actions)
         for name in ("qpos", "qvel", "xpos", "sensordata"):
-            assert torch.equal(physics.field(name)[1:], other.field(name)[1:]), name
+            self.assert_same(physics.field(name)[1:], other.field(name)[1:], name)
         assert not torch.equal(physics.field("qpos")[0], other.field("qpos")[0])
         other.close()
 
@@ -375,6 +380,42 @@ class PhysicsSuite:
         self.run(physics, torch.zeros(1, N, 1))
         slowest, middle, fastest = physics.field("qvel")[:, 1].flip(0).tolist()
         assert 0.8 < slowest < middle < fastest < 1.0
+
+    def test_a_fixed_geom_can_be_moved(self, physics, model):
+        """Where the ground is 0.2 m lower, the box falls on it."""
+        ground = model.geom("ground").id
+        pos = physics.model_field("geom_pos")[1:2]
+        pos[:, ground, 2] = -0.2
+        physics.write_model(self.ids(physics, 1), {"geom_pos": pos})
+        physics.reset(self.ids(physics, 0, 1, 2), {})
+        assert physics.field("geom_xpos")[:, ground, 2].tolist() == pytest.approx([0.0, -0.2, 0.0])
+        self.run(physics, torch.zeros(100, N, 1))
+        assert physics.field("qpos")[:, 3].tolist() == pytest.approx([0.05, -0.15, 0.05], abs=2e-3)
+
+    def test_a_fixed_geom_can_be_turned(self, physics, model):
+        ground, half = model.geom("ground").id, np.sqrt(0.5)
+        quat = physics.model_field("geom_quat")[2:]
+        quat[:, ground] = torch.tensor([half, half, 0.0, 0.0])
+        physics.write_model(self.ids(physics, 2), {"geom_quat": quat})
+        physics.reset(self.ids(physics, 2), {})
+        mat = physics.field("geom_xmat")[2, ground].reshape(3, 3)
+        assert mat[:, 2].tolist() == pytest.approx([0.0, -1.0, 0.0], abs=1e-6)
+
+    def test_a_geom_can_be_resized(self, physics, model):
+        size = physics.model_field("geom_size")[1:2]
+        size[:, model.geom("box").id] = 0.03
+        physics.write_model(self.ids(physics, 1), {"geom_size": size})
+        self.run(physics, torch.zeros(100, N, 1))
+        assert physics.field("qpos")[:, 3].tolist() == pytest.approx([0.05, 0.03, 0.05], abs=2e-3)
+
+    def test_gravity_can_differ(self, physics):
+        gravity = physics.model_field("opt.gravity")
+        assert tuple(gravity.shape) == (N, 3)
+        gravity[2] = torch.tensor([0.0, 0.0, -1.62])
+        physics.write_model(self.ids(physics, 2), {"opt.gravity": gravity[2:]})
+        self.run(physics, torch.zeros(10, N, 1))
+        fall = physics.field("qvel")[:, 9]
+        assert fall.tolist() == pytest.approx([-9.81 * 0.08, -9.81 * 0.08, -1.62 * 0.08], rel=1e-4)
 
     def test_cameras_can_be_moved(self, physics):
         pos = physics.model_field("cam_pos")
@@ -465,7 +506,7 @@ class PhysicsSuite:
             assert physics.faults().tolist() == [False, False, False]
             assert torch.isfinite(physics.field("qpos")).all()
         for name in ("qpos", "qvel", "xpos", "sensordata"):
-            assert torch.equal(physics.field(name)[::2], healthy.field(name)[::2]), name
+            self.assert_same(physics.field(name)[::2], healthy.field(name)[::2], name)
         healthy.close()
 
     def test_a_reset_of_another_env_hides_no_fault(self, physics):
@@ -487,7 +528,7 @@ class PhysicsSuite:
         for p in (physics, fresh):
             self.run(p, controls(10, seed=2))
         for name in FIELDS:
-            assert torch.equal(physics.field(name), fresh.field(name)), name
+            self.assert_same(physics.field(name), fresh.field(name), name)
         assert not physics.faults().any()
         fresh.close()
 
@@ -503,7 +544,7 @@ class PhysicsSuite:
             ends.append(self.state(physics))
             physics.close()
         for name in FIELDS:
-            assert torch.equal(ends[0][name], ends[1][name]), name
+            self.assert_same(ends[0][name], ends[1][name], name)
 
     # ---- bad input ------------------------------------------------------------------------------
 
@@ -540,7 +581,7 @@ class PhysicsSuite:
             with pytest.raises(ValueError, match=r"^[^\n]*shape[^\n]*expected[^\n]*$"):
                 call()
         for name, value in before.items():
-            assert torch.equal(physics.field(name), value), name
+            self.assert_same(physics.field(name), value, name)
 
     @pytest.mark.parametrize("bad", [[0, 0], [2, 1], [N], [-1]])
     def test_wrong_ids_are_refused_in_one_line(self, physics, bad):

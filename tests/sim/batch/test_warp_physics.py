@@ -3,14 +3,200 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import mujoco
 import pytest
+import torch
 
-from sim.batch.physics import PhysicsConfig
-from tests.contracts.physics_suite import PhysicsSuite, model  # noqa: F401 (a fixture)
+from sim.batch.physics import CapacityError, PhysicsConfig, UnsupportedFeatureError, make_physics
+from tests.contracts.physics_suite import SCENE, N, PhysicsSuite, controls, model  # noqa: F401 (a fixture)
 
-pytest.importorskip("mujoco_warp", reason="the package mujoco-warp is not installed")
+mjw = pytest.importorskip("mujoco_warp", reason="the package mujoco-warp is not installed")
+wp = pytest.importorskip("warp", reason="the package warp-lang is not installed")
+
+CONFIG = PhysicsConfig(backend="warp", device="cpu")
+ONE_BODY = """
+<mujoco>
+  <option {option}/>
+  <worldbody>
+    <geom type="plane" size="1 1 0.1"/>
+    <body pos="0 0 1">
+      <joint name="j" type="slide" axis="0 0 1"/>
+      <geom type="sphere" size="0.1" {geom}/>
+    </body>
+  </worldbody>
+  <actuator>{actuator}</actuator>
+  <sensor>{sensor}</sensor>
+</mujoco>
+"""
+
+
+def one_body(**parts: str) -> mujoco.MjModel:
+    named = dict.fromkeys(("option", "geom", "actuator", "sensor"), "") | parts
+    return mujoco.MjModel.from_xml_string(ONE_BODY.format(**named))
 
 
 class TestWarpPhysics(PhysicsSuite):
-    config = PhysicsConfig(backend="warp", device="cpu")
+    config = CONFIG
     forward_atol = 2e-5
+
+
+@pytest.mark.gpu
+class TestWarpPhysicsOnGpu(PhysicsSuite):
+    config = replace(CONFIG, device="cuda:0")
+    forward_atol = 2e-5
+    same_atol = resume_atol = 1e-4
+
+    @pytest.fixture(autouse=True)
+    def _needs_a_gpu(self):
+        if not torch.cuda.is_available():
+            pytest.skip("needs an NVIDIA GPU")
+
+
+def test_a_recorded_step_equals_plain_steps(model):  # noqa: F811
+    """The graph of second and first halves does what `mujoco_warp.step` does."""
+    physics, actions = make_physics(model, N, CONFIG), controls(20)
+    m, d = mjw.put_model(model), mjw.put_data(model, mujoco.MjData(model), nworld=N, njmax=99)
+    for ctrl in actions:
+        physics.step(ctrl, 3)
+        wp.to_torch(d.ctrl).copy_(ctrl)
+        for _ in range(3):
+            mjw.step(m, d)
+    assert torch.allclose(physics.field("qpos"), wp.to_torch(d.qpos), rtol=0, atol=1e-6)
+    assert torch.allclose(physics.field("qvel"), wp.to_torch(d.qvel), rtol=0, atol=1e-5)
+
+
+def test_the_bare_simulator_goes_the_same_way(model):  # noqa: F811
+    physics, actions = make_physics(model, N, CONFIG), controls(10)
+    physics.step(actions[0], 2)
+    given = {"ctrl": actions[0]}
+    bare = physics.bare(lambda: given["ctrl"], 2)
+    bare.prepare()
+    for ctrl in actions:
+        given["ctrl"] = ctrl
+        bare.step()
+        physics.step(ctrl, 2)
+    end = wp.to_torch(bare._data.qpos)
+    assert torch.allclose(physics.field("qpos"), end, rtol=0, atol=1e-6)
+
+
+def test_tensors_are_warps_own_memory(model):  # noqa: F811
+    physics = make_physics(model, N, CONFIG)
+    for name in ("qpos", "ctrl", "xpos", "xmat", "sensordata"):
+        assert physics.field(name).data_ptr() == getattr(physics._d, name).ptr, name
+
+
+def test_kernels_go_where_they_are_told(tmp_path):
+    """In a process of its own, since Warp's cache is the process's."""
+    import subprocess
+    import sys
+
+    code = (
+        "import warp as wp\n"
+        "from sim.batch.physics import PhysicsConfig\n"
+        "from sim.batch.warp_support import start_warp\n"
+        f"config = PhysicsConfig(backend='warp', kernel_cache_dir={str(tmp_path / 'kernels')!r})\n"
+        "start_warp(config), start_warp(config)\n"
+        "from sim.batch.warp_kernels import clear_columns\n"
+        "wp.launch(clear_columns, (1, 1), [wp.zeros(1, dtype=int)], [wp.zeros((1, 1), dtype=float)])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert list((tmp_path / "kernels").rglob("*warp_kernels*"))
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"option": 'integrator="RK4"'}, "RK4"),
+        ({"option": 'solver="PGS"'}, "mjSOL_PGS"),
+        ({"option": 'actuatorgroupdisable="2"', "actuator": '<motor joint="j" group="2"/>'}, "groups .2."),
+        ({"actuator": '<general joint="j" dyntype="user" actdim="1"/>'}, "dyntype user"),
+        ({"actuator": '<general joint="j" gaintype="user"/>'}, "gaintype user"),
+        ({"actuator": '<general joint="j" biastype="user"/>'}, "biastype user"),
+        ({"sensor": '<user dim="1"/>'}, "type user"),
+        ({"sensor": '<jointpos joint="j" delay="0.01" nsample="5"/>'}, "delays"),
+        ({"geom": 'friction="0 0 0"'}, r"friction\[0\] .* may cause NaN"),
+    ],
+)
+def test_what_warp_does_not_simulate_is_refused_by_name(parts, named):
+    with pytest.raises(UnsupportedFeatureError, match=rf"^sim=warp[^\n]*{named}[^\n]*$"):
+        make_physics(one_body(**parts), 1, CONFIG)
+
+
+def test_sleeping_is_refused():
+    spec = mujoco.MjSpec.from_string(SCENE)
+    spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)
+    with pytest.raises(UnsupportedFeatureError, match="sleeping"):
+        make_physics(spec.compile(), 1, CONFIG)
+
+
+def test_fields_that_warp_shares_cannot_differ(model):  # noqa: F811
+    physics = make_physics(model, N, CONFIG)
+    condim = physics.model_field("geom_condim")
+    with pytest.raises(UnsupportedFeatureError, match="shares 'geom_condim' between all simulations"):
+        physics.write_model(torch.arange(N), {"geom_condim": condim})
+    armature = physics.model_field("actuator_armature") + 0.1
+    with pytest.raises(UnsupportedFeatureError, match="cannot change 'actuator_armature' from or to zero"):
+        physics.write_model(torch.arange(N), {"actuator_armature": armature})
+
+
+@pytest.mark.parametrize("name", ["contact", "eq_active", "nefc", "efc_J"])
+def test_data_that_has_another_form_is_not_a_field(model, name):  # noqa: F811
+    physics = make_physics(model, N, CONFIG)
+    with pytest.raises(ValueError, match=f"^'{name}' [^\n]*$"):
+        physics.field(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"device": "cuda:7"}, "sim=warp has no device 'cuda:7' here, only "),
+        ({"num_threads": 2}, "num_threads is for sim=cpu"),
+        ({"njmax": -1}, "njmax is -1; use 0 for an estimate or a positive number"),
+        ({"nconmax": -5}, "nconmax is -5; use 0 for an estimate or a positive number"),
+        ({"njmax": 5}, "njmax is 5, but the model's initial state needs 18; raise njmax"),
+        ({"nconmax": 2}, "nconmax is 2, but the model's initial state needs 6; raise nconmax"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make_physics(balls(height_m=0.099), 2, replace(CONFIG, **change))
+    assert "\n" not in str(error.value)
+
+
+# ---- too little room ----------------------------------------------------------------------------
+
+
+def balls(height_m: float) -> mujoco.MjModel:
+    """Six balls of radius 0.1 m: on the ground they make 6 contacts and 18 constraint rows."""
+    spec = mujoco.MjSpec()
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[2, 2, 0.1])
+    for k in range(6):
+        body = spec.worldbody.add_body(pos=[0.3 * k, 0.0, height_m])
+        body.add_freejoint()
+        body.add_geom(size=[0.1, 0.0, 0.0])
+    return spec.compile()
+
+
+@pytest.mark.parametrize(("room", "named"), [({"njmax": 9}, "njmax"), ({"nconmax": 3}, "nconmax")])
+def test_too_little_room_names_the_number_to_raise(room, named, capfd):
+    scene = balls(height_m=0.15)
+    physics = make_physics(scene, 2, replace(CONFIG, **room))
+    with pytest.raises(CapacityError, match=rf"raise {named} to (\d+) or more$") as error:
+        for _ in range(20):
+            physics.step(torch.zeros(2, 0), 5)
+            assert not physics.faults().any()
+    assert "overflow" not in capfd.readouterr().out  # Warp's kernels would print in every step
+    enough = int(str(error.value).split()[-3])
+    physics = make_physics(scene, 2, replace(CONFIG, **{named: enough}))
+    for _ in range(40):
+        physics.step(torch.zeros(2, 0), 5)
+        assert not physics.faults().any()
+    assert physics.field("qpos")[:, 2::7].flatten().tolist() == pytest.approx([0.1] * 12, abs=2e-3)
