@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md run as they stand, and the README shows the same ones."""
+"""The examples of docs/extending.md and docs/parallel.md run as they stand, and the README shows the same ones."""
 
 import re
 import sys
@@ -17,6 +17,7 @@ _BLOCK = re.compile(r"^```python(?P<flags>[^\n]*)\n(?P<code>.*?)^```$", re.MULTI
 class Example:
     """The Python blocks under one heading, in order."""
 
+    page: str
     title: str
     blocks: tuple[tuple[int, str, bool], ...]  # line, code, renders
 
@@ -28,7 +29,7 @@ class Example:
             for line, code, renders in self.blocks:
                 if render or not renders:
                     source = "\n" * line + code  # line numbers of tracebacks are the page's
-                    exec(compile(source, str(ROOT / "docs/extending.md"), "exec"), module.__dict__)
+                    exec(compile(source, str(ROOT / self.page), "exec"), module.__dict__)
         finally:
             del sys.modules[module.__name__]
 
@@ -42,7 +43,7 @@ def examples(page):
             for m in _BLOCK.finditer(text, start, end)
         )
         if blocks:
-            yield Example(text[start + 3 : text.index("\n", start)], blocks)
+            yield Example(page, text[start + 3 : text.index("\n", start)], blocks)
 
 
 EXAMPLES = list(examples("docs/extending.md"))
@@ -66,6 +67,12 @@ def test_every_kind_of_part_has_an_example():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.title)
 def test_example_runs_without_opengl(example, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "disabled")
+    example.run(render=False)
+
+
+@pytest.mark.parametrize("example", list(examples("docs/parallel.md")), ids=lambda e: e.title)
+def test_example_of_parallel_simulation_runs(example):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
     example.run(render=False)
 
 
