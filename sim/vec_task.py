@@ -65,7 +65,7 @@ class VecTask:
         self.timeout_buf = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self.extras: dict[str, Any] = {}
         self._pictures = Pictures(batch)
-        self._take(batch.reset())
+        self._take(batch.reset(batch.config.seed))
 
     @property
     def progress_buf(self) -> Tensor:

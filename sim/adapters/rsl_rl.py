@@ -44,7 +44,7 @@ class RslRlVecEnv(VecEnv):
         self.max_episode_length = batch.task.config.max_steps
         self.device = batch.device
         self.cfg = {"task": batch.task.name, **asdict(batch.task.config), "env": asdict(batch.config)}
-        self._obs = self._groups(batch.reset())
+        self._obs = self._groups(batch.reset(batch.config.seed))
 
     @property
     def obs_groups(self) -> dict[str, list[str]]:
