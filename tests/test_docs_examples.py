@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md and docs/parallel.md run as they stand, and the README shows the same ones."""
+"""The examples of docs/extending.md and docs/parallel.md run; the README shows those of the first."""
 
 import re
 import sys
