@@ -83,6 +83,30 @@ def test_a_stray_object_in_the_hand_is_put_down_first():
     assert motions[:2] == ["pick", "home"] and motions.count("place") == 2 and ended.outcome == "done"
 
 
+@pytest.mark.parametrize("loses_it", [False, True])
+def test_where_the_arm_hides_the_rest_it_goes_home_with_what_it_holds(loses_it):
+    table = SymbolicTable(*scene())
+    pick, home = table.pick, table.home
+
+    def pick_and_stand_in_the_way(**arguments):
+        result = pick(**arguments)
+        for thing in table.things:
+            thing.is_hidden = True
+        return result
+
+    def home_and_out_of_the_way(**arguments):
+        for thing in table.things:
+            thing.is_hidden = False
+        if loses_it:
+            table.open_gripper()
+        return home(**arguments)
+
+    table.pick, table.home = pick_and_stand_in_the_way, home_and_out_of_the_way
+    ended = drive(ScriptedModel(), "pick up the red block", table)
+    assert table.motions()[:2] == ["pick", "home"]
+    assert ended.outcome == ("failed" if loses_it else "done")
+
+
 def test_a_sham_hold_is_found_out_by_looking():
     ended = run("pick up the red block", pick=["sham"] * 9)
     assert ended.outcome == "failed" and "red box" in ended.summary
