@@ -1,0 +1,64 @@
+"""Policies from ONNX files: their specs travel with them, and what does not fit is refused."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra `train`)")
+
+from policies.onnx_policy import SPEC_KEY, OnnxPolicy, spec_from_json, spec_to_json  # noqa: E402
+from policies.policy import ArraySpec, Policy, PolicySpec  # noqa: E402
+
+SPEC = PolicySpec(
+    obs={"observation": ArraySpec((3,), ("x", "y", "z"), "m")},
+    action=ArraySpec((2,), ("a", "b"), low=-1.0, high=1.0),
+    goal=ArraySpec((1,), ("height",), "m", low=0.0),
+    step_dt=0.04,
+)
+
+
+def write(path, *, spec=SPEC, name="observation"):
+    """A policy that returns the sum and the first entry of its observation."""
+    weight = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]], np.float32)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", [name, "w"], ["action"])],
+        "policy",
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 3])],
+        [onnx.helper.make_tensor_value_info("action", onnx.TensorProto.FLOAT, ["n", 2])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=10)
+    if spec is not None:
+        onnx.helper.set_model_props(model, {SPEC_KEY: spec_to_json(spec)})
+    onnx.save(model, str(path))
+    return path
+
+
+def test_specs_survive_the_way_through_json():
+    assert spec_from_json(spec_to_json(SPEC)) == SPEC
+
+
+def test_acts_on_one_and_on_many(tmp_path):
+    policy = OnnxPolicy(write(tmp_path / "p.onnx"))
+    assert isinstance(policy, Policy) and policy.spec == SPEC
+    assert policy.act({"observation": np.array([1.0, 2.0, 3.0])}).tolist() == [6.0, 1.0]
+    assert policy.act({"observation": np.eye(3)}).tolist() == [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
+
+
+def test_what_does_not_fit_is_one_line(tmp_path):
+    (tmp_path / "text.onnx").write_text("no model")
+    cases = {
+        "no policy at": tmp_path / "none.onnx",
+        "not an ONNX model": tmp_path / "text.onnx",
+        "no habilis.policy_spec": write(tmp_path / "bare.onnx", spec=None),
+        "reads 'other'": write(tmp_path / "other.onnx", name="other"),
+    }
+    for words, path in cases.items():
+        with pytest.raises(ValueError, match=words):
+            OnnxPolicy(path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "nonsense", '{"version": 2}'])
+def test_specs_of_another_kind_are_refused(text):
+    with pytest.raises(ValueError, match="spec"):
+        spec_from_json(text)
