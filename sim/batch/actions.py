@@ -208,16 +208,26 @@ def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
 
 
 class GripperTarget:
-    """One action entry that drives one or more servos together from closed (-1) to open (1)."""
+    """One action entry that drives one or more servos together from closed (-1) to open (1).
 
-    def __init__(self, physics: Physics, actuators: Sequence[str]) -> None:
+    Args:
+        physics: The simulation.
+        actuators: Position actuators of the gripper.
+        step: Largest change of their targets per control step [m] or [rad]; None for no limit.
+    """
+
+    def __init__(self, physics: Physics, actuators: Sequence[str], step: float | None = None) -> None:
         """See the class."""
-        self._targets = JointTargets(physics, actuators)
+        self._targets, self._step = JointTargets(physics, actuators), step
+        self._columns = Actuators(physics, actuators).columns
         self.names: tuple[str, ...] = ("gripper",)
 
     def apply(self, action: Tensor, ctrl: Tensor) -> None:
         """See `ActionTerm.apply`."""
+        last = ctrl[:, self._columns].clone()
         self._targets.apply(action.expand(-1, len(self._targets.names)), ctrl)
+        if self._step is not None:
+            ctrl[:, self._columns] = last + (ctrl[:, self._columns] - last).clamp(-self._step, self._step)
 
     def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
         """See `ActionTerm.reset`."""

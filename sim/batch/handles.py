@@ -166,7 +166,7 @@ class Sensors:
 
 
 class Actuators:
-    """Columns of the control vector, by actuator name."""
+    """Columns of the control vector, by actuator name; of `act` too, where all have a filter."""
 
     def __init__(self, physics: Physics, names: Sequence[str]) -> None:
         """See the class."""
@@ -174,6 +174,8 @@ class Actuators:
         ids = [_find(m, mujoco.mjtObj.mjOBJ_ACTUATOR, n) for n in names]
         self.names, self.ids, self.columns = tuple(names), ids, _indices(ids)
         low, high = torch.as_tensor(m.actuator_ctrlrange[ids], dtype=torch.float32, device=physics.device).T
+        adr = [int(m.actuator_actadr[k]) for k in ids]
+        self.activations = _indices(adr) if min(adr) >= 0 else None
         limited = torch.as_tensor(m.actuator_ctrllimited[ids] != 0, device=physics.device)
         infinity = torch.full_like(low, torch.inf)
         self.low, self.high = torch.where(limited, low, -infinity), torch.where(limited, high, infinity)

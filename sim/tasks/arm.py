@@ -18,6 +18,7 @@ from sim.robots.fr3 import (
     ARM_JOINTS,
     FINGER_JOINTS,
     GRIPPER_ACTUATOR,
+    GRIPPER_SPEED_M_S,
     GRIPPER_WIDTH_M,
     HOME,
     fr3_spec,
@@ -74,8 +75,10 @@ class ArmTask(Task):
             physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad,
             limits_m=self.limits_m,
         )  # fmt: skip
-        gripper = [GripperTarget(physics, [GRIPPER_ACTUATOR])] if self.has_gripper else []
-        return [self.reach, *gripper]
+        if not self.has_gripper:
+            return [self.reach]
+        step = GRIPPER_SPEED_M_S * self.config.step_dt
+        return [self.reach, GripperTarget(physics, [GRIPPER_ACTUATOR], step)]
 
     def reset_arm(self, state: ResetState, offset: Tensor | None = None) -> None:
         """Put the arm at rest plus joint offsets [rad], (n, 7); fingers open, or closed without a gripper."""
@@ -86,6 +89,8 @@ class ArmTask(Task):
         self.fingers.set(state, torch.full((n, 2), opening / 2, device=pos.device))
         state["ctrl"][:, self._servos.columns] = pos
         state["ctrl"][:, self._grip.columns] = opening
+        if self._servos.activations is not None:
+            state["act"][:, self._servos.activations] = pos
 
     def observe_arm(self) -> dict[str, Tensor]:
         """Return the arm's own observation terms: joints, grasp centre [m], opening [m]."""

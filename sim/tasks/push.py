@@ -17,12 +17,13 @@ from sim.batch.physics import Physics
 from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
-from sim.tasks.arm import ArmTask, action_penalty, arm_scene
+from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
     OFF_TABLE_M,
     ContactTaskConfig,
     add_free,
+    contact_scene,
     displaced,
     distance,
     on_table,
@@ -54,7 +55,7 @@ class PushConfig(ContactTaskConfig):
         farthest_m: Largest distance of the goal from the start at difficulty 1 [m].
     """
 
-    episode_s: float = 5.0
+    episode_s: float = 6.0
     shape: Shape = "box"
     tolerance_m: float = 0.02
     nearest_m: float = 0.06
@@ -88,7 +89,7 @@ class Push(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
-        spec, kind = arm_scene(), mujoco.mjtGeom.mjGEOM_BOX
+        spec, kind = contact_scene(), mujoco.mjtGeom.mjGEOM_BOX
         if self.config.shape == "cylinder":
             kind = mujoco.mjtGeom.mjGEOM_CYLINDER
         add_free(spec, "object", kind, SIZES_M[self.config.shape], (0.8, 0.2, 0.12), self.mass_kg)
