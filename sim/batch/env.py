@@ -15,7 +15,7 @@ from torch import Tensor
 from policies.policy import ArraySpec, PolicySpec
 from sim.batch.curriculum import CurriculumConfig, LearningProgress
 from sim.batch.faults import FaultLog
-from sim.batch.handles import ResetState
+from sim.batch.handles import Body, ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
 from sim.batch.rng import EnvRandom, episode_keys, mix
@@ -62,7 +62,8 @@ class BatchEnv:
         model: A compiled `task.scene()`, if the caller has one; else it is compiled here.
 
     Raises:
-        ValueError: If a number is out of range or the backend refuses the model.
+        ValueError: If a number is out of range, the backend refuses the model, or what the task
+            randomises is not there.
     """
 
     def __init__(
@@ -79,6 +80,8 @@ class BatchEnv:
         self._actions = list(task.actions(self.physics))
         self.num_actions = sum(len(a.names) for a in self._actions)
         self._spread = task.randomization(task.config.preset)
+        self._push_body = Body(self.physics, self._spread.push_body).id if self._spread.push_n else 0
+        self._check_noise()
         self._shaping = dict(task.shaping_terms())
         self._goal_terms = dict(task.goal_terms())
         self._ctrl = self.physics.field("ctrl").clone()
@@ -298,13 +301,17 @@ class BatchEnv:
         if not self._spread.push_n:
             return
         draw = EnvRandom(mix(self._key ^ self._steps))
-        body = self.physics.model.body(self._spread.push_body).id
         starts = draw.uniform("push_now")[:, 0] < self.task.config.step_dt / self._spread.push_s
         force = torch.zeros(self.num_envs, self.physics.model.nbody, 6, device=self.physics.device)
-        force[:, body, :3] = (
-            draw.uniform("push", -self._spread.push_n, self._spread.push_n, 3) * starts[:, None]
-        )
+        push = draw.uniform("push", -self._spread.push_n, self._spread.push_n, 3)
+        force[:, self._push_body, :3] = push * starts[:, None]
         self.physics.write(self._all, {"xfrc_applied": force}, forward=False)
+
+    def _check_noise(self) -> None:
+        terms = list(self.task.observe()) if self._spread.obs_noise else []
+        for name in self._spread.obs_noise or ():
+            if name not in terms:
+                raise ValueError(f"obs_noise names {name!r}; the observation has {', '.join(terms)}")
 
     def _observe(self) -> Obs:
         terms = self.task.observe()
