@@ -166,7 +166,7 @@ def _size(draw: Draw) -> Draft:
     wants_large = draw.chance(0.5)
     target = rivals[-1] if wants_large else rivals[0]
     group = Noun(
-        "cube" if shape == "box" and draw.chance(0.5) else shape, color if len(set(colors)) == 1 else None
+        "cube" if shape == "box" and draw.chance(0.5) else shape, colors[0] if len(set(colors)) == 1 else None
     )
     draw.nouns.append(group)
     form = {2: ("smaller", "larger"), 3: ("smallest", "largest")}[count][wants_large]

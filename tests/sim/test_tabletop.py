@@ -13,8 +13,10 @@ from sim import phrases, tabletop
 from sim.objects import HELD_OUT_COLORS, TRAIN_COLORS
 from sim.phrases import Noun, Phrases, plural
 from sim.tabletop import BENCHMARK_FAMILIES, TabletopConfig, TabletopWorld
+from sim.tabletop_draw import Draw
 from sim.tabletop_goals import DIRECTIONS, BodyPose, Goal, direction_vector, half_height_m, holds_beside
 from sim.tabletop_judge import Judge
+from sim.tabletop_tasks import _size
 from sim.visibility import visible_fractions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,6 +187,13 @@ def test_sizes_differ_clearly(world):
         for name in set(episode.meta["rivals"]) - {target.name}:
             ratio = np.array(specs_of(world)[name].size_m) / np.array(target.size_m)
             assert (ratio < 0.8).all() if is_large else (ratio > 1.25).all()
+
+
+def test_things_that_differ_in_size_are_called_by_the_colour_they_have():
+    for seed in range(300):
+        draw = Draw(np.random.default_rng(seed))
+        rivals = _size(draw).meta["rivals"]
+        assert all(draw.nouns[0].fits(o) for o in draw.objects if o.name in rivals), seed
 
 
 def test_held_out_draws_what_other_families_never_do(world):
