@@ -81,7 +81,6 @@ class BatchEnv:
         self.num_actions = sum(len(a.names) for a in self._actions)
         self._spread = task.randomization(task.config.preset)
         self._push_body = Body(self.physics, self._spread.push_body).id if self._spread.push_n else 0
-        self._check_noise()
         self._shaping = dict(task.shaping_terms())
         self._goal_terms = dict(task.goal_terms())
         self._ctrl = self.physics.field("ctrl").clone()
@@ -104,6 +103,7 @@ class BatchEnv:
         self.faults = FaultLog(self.physics, Path(self.config.fault_dir))
         self.task.last_action = torch.zeros(n, self.num_actions, device=device)
         self._reset_envs(self._all)
+        self._check_noise()
         self._obs = self._observe()
         self._spec = self._make_spec()
 
