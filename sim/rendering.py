@@ -234,11 +234,15 @@ class TruthRenderer(Renderer):
             gl_scene.render(rect)
             mujoco.mjr_readPixels(pixels, None, rect, gl_scene.context)
         ids = pixels[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
-        body_of = np.full(gl_scene.scene.ngeom + 1, -1, np.int32)
+        geom_of = np.full(gl_scene.scene.ngeom + 1, -1, np.int32)
         for geom in gl_scene.scene.geoms[: gl_scene.scene.ngeom]:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
-                body_of[geom.segid + 1] = self._model.geom_bodyid[geom.objid]
-        return body_of[ids]
+                geom_of[geom.segid + 1] = geom.objid
+        return self._labels(geom_of[ids])
+
+    def _labels(self, geom_ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return what pixels are labelled with, from the geoms there (-1: none)."""
+        return np.where(geom_ids >= 0, self._model.geom_bodyid[geom_ids], -1).astype(np.int32)
 
 
 class _flat_colors:  # noqa: N801 (a context manager)

@@ -12,7 +12,14 @@ LONG = {
     "policies": ("test_robot_contract",),
     "sim": (
         *("test_allegro", "test_compose", "test_fr3", "test_kinematics", "test_leap", "test_robot"),
-        *("test_solids", "test_sim_commands", "test_tabletop", "test_tools", "test_tools_tweezers", "test_ur5e"),
+        *(
+            "test_solids",
+            "test_sim_commands",
+            "test_tabletop",
+            "test_tools",
+            "test_tools_tweezers",
+            "test_ur5e",
+        ),
     ),
     "sim/batch": ("test_cpu_physics", "test_env", "test_warp_physics"),
     "vlm_agent": (

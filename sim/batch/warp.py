@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import mujoco
 import mujoco_warp as mjw
@@ -26,6 +26,9 @@ from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_save
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
 from sim.batch.warp_support import FATAL, put_model, raise_overflow, room, start_warp
+
+if TYPE_CHECKING:
+    from sim.batch.warp_tracer import WarpTracer
 
 _LOG = logging.getLogger(__name__)
 _MAX = 1e10  # mjMAXVAL: a larger position or velocity is a fault, as on the CPU
@@ -190,6 +193,14 @@ class WarpPhysics:
     def bare(self, ctrl: Callable[[], Tensor], num_substeps: int) -> BareSteps:
         """See `Physics.bare`: `mujoco_warp.step`, recorded as a graph, on data of its own."""
         return _BareGraph(self, ctrl, num_substeps)
+
+    def ray_tracer(
+        self, camera: str, width: int, height: int, parts: Sequence[str], groups: Sequence[int]
+    ) -> WarpTracer:
+        """Return a renderer of one camera of all simulations; `BatchCameras` uses it."""
+        from sim.batch.warp_tracer import WarpTracer
+
+        return WarpTracer(self.model, self._m, self._d, camera, width, height, parts, groups)
 
     def close(self) -> None:
         """See `Physics.close`."""
