@@ -32,6 +32,7 @@ class ExplainConfig:
             if one solid explains both with a misfit below this.
         join_misfit_open: The same where that solid is an open vessel, maybe with a handle.
         split_misfit: A region whose best solid has a misfit above this is tried in two parts.
+        split_misfit_open: The same of an open vessel, maybe with a handle; in a bright and a dark part.
         split_gain: The parts' misfit must be below this share of the whole's.
         split_ratio: Ratio of brightness at which a neutral region is tried in two parts.
         content_height_m: What stands higher than this over the inside of an open vessel is not it [m].
@@ -42,6 +43,7 @@ class ExplainConfig:
     join_misfit: float = 0.35
     join_misfit_open: float = 1.5
     split_misfit: float = 0.45
+    split_misfit_open: float = 1.1
     split_gain: float = 0.6
     split_ratio: float = 1.5
     content_height_m: float = 0.007
@@ -94,7 +96,10 @@ def explain(
             break
         if found.shapes[k].misfit > work.config.split_misfit and not found.regions[k].is_open:
             trials += 1
-            found = work.split(found, k)
+            found = work.split(found, k, with_levels=True)
+        if found.shapes[k].misfit > work.config.split_misfit_open and found.regions[k].is_open:
+            trials += 1
+            found = work.split(found, k, with_levels=False)
         if found.regions[k].is_open:
             trials += 1
             found = work.taken_out(found, k)
@@ -207,11 +212,17 @@ class _Work:
 
     # ---- one region that is two things ----------------------------------------------------------
 
-    def split(self, found: Explanation, k: int) -> Explanation:
-        """Try a badly explained region as two things of like colour; keep what explains far better."""
+    def split(self, found: Explanation, k: int, *, with_levels: bool) -> Explanation:
+        """Try a badly explained region as two things of like colour; keep what explains far better.
+
+        Args:
+            found: What was found so far.
+            k: The region.
+            with_levels: Whether to try an upper and a lower part besides a bright and a dark one.
+        """
         least = self.config.split_gain * found.shapes[k].misfit
         new, best = max(found.regions) + 1, found
-        for part in self._parts(found.regions[k]):
+        for part in self._parts(found.regions[k], with_levels):
             trial = self._with_part(found, k, part, new)
             if trial is None:
                 continue
@@ -241,11 +252,13 @@ class _Work:
             return None
         return self.explanation(labels, {**found.regions, **changed}, found)
 
-    def _parts(self, region: Region) -> Iterator[BoolArray]:
+    def _parts(self, region: Region, with_levels: bool) -> Iterator[BoolArray]:
         """Yield parts of a region, in its window, that may be a thing of their own."""
         frame, color = self.frame, self.clusters.color
         parts = split_by_brightness(frame.rgb[region.window], region.mask, self.config.split_ratio, color)
         yield from parts[:-1][:2]
+        if not with_levels:
+            return
         known = region.mask & frame.valid[region.window]
         for level_m in (*_step_levels(region, frame), *_face_levels(region, frame)):
             is_upper = frame.height_m[region.window] > level_m

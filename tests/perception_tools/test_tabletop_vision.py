@@ -238,6 +238,18 @@ def test_a_black_thing_on_a_dark_table_is_found():
     assert [o.label for o in view.objects] == ["black box"]
 
 
+def test_a_gray_ball_behind_a_black_bowl_is_no_part_of_it():
+    gray = (95, 95, 97)
+    view, _ = look(
+        [
+            Solid(bowl_sdf(0.078, 0.06), (0.62, -0.13, 0), BLACK, reach_m=0.12),
+            Solid(sphere_sdf(0.0225), (0.515, -0.085, 0), gray, reach_m=0.06),
+        ]
+    )
+    assert {o.label for o in view.objects} == {"black bowl", "gray sphere"}
+    assert_box(of(view, "gray sphere"), [0.045] * 3, [0.515, -0.085, 0.0225], atol=0.004)
+
+
 def test_furniture_is_no_object():
     shelf = Solid(box_sdf(0.2, 0.9, 0.3), (0.2, 0, 0), (120, 90, 60), reach_m=0.6)
     view, _ = look([TABLE[0], shelf])
