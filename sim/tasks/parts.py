@@ -55,6 +55,7 @@ def contact_scene() -> mujoco.MjSpec:
         servo = spec.actuator(name)
         servo.dyntype = mujoco.mjtDyn.mjDYN_FILTEREXACT
         servo.dynprm[0] = SERVO_FILTER_S
+    spec.camera("view").fovy = 36.0
     return spec
 
 
