@@ -21,7 +21,7 @@ LONG = {
             "test_ur5e",
         ),
     ),
-    "sim/batch": ("test_cpu_physics", "test_env", "test_warp_physics"),
+    "sim/batch": ("test_cameras", "test_cpu_physics", "test_drift", "test_env", "test_warp_physics"),
     "vlm_agent": (
         *("test_agent_fuzz", "test_bench_runner", "test_openai_model", "test_process_host", "test_rendering"),
         *("test_scripted_model", "test_scripted_parse", "test_scripted_plan", "test_scripted_recovery"),
