@@ -97,6 +97,8 @@ class DescriptionRules:
 
     def most(self, kids: Kids) -> Constraint:
         degree: Degree = kids[1].entry.value
+        if degree.key == "far" and kids[0].phrase == "least":
+            return Degree(text_of(kids), "near")
         return replace(
             degree, word=text_of(kids), form="superlative", most=degree.most == (kids[0].phrase == "most")
         )
@@ -135,9 +137,18 @@ class DescriptionRules:
 
     # ---- what follows a noun -----------------------------------------------------------------------
 
-    def related(self, kids: Kids) -> Constraint | None:
+    def related(self, kids: Kids) -> Constraint | Constraints | None:
         rel: Rel = lexemes(kids, "REL")[0].entry.value
         anchors = every(kids, Description)
+        if any(ast.Other() in a.constraints and a.wants_many for a in anchors):
+            return None  # "left of all the others" is a rank
+        landmark = anchors[0].landmark if anchors else None
+        if landmark in ("viewer", "robot") and rel.name == "next_to" and not rel.is_motion:
+            return Degree("near", "near", anchor=None if landmark == "viewer" else anchors[0])
+        if landmark in ("viewer", "robot") and rel.name == "in_front_of" and not rel.is_motion:
+            return Constraints(())  # so is everything
+        if landmark == "table" and rel.name in ("left_of", "right_of") and not rel.is_motion:
+            return Degree(rel.name, rel.name.removesuffix("_of"), frame=rel.frame)
         return None if rel.is_motion else Related(rel.name, tuple(anchors), rel.frame)
 
     def between(self, kids: Kids) -> Constraint | None:
@@ -159,6 +170,13 @@ class DescriptionRules:
         )
         if degree.key not in ("near", "far") or is_loose:
             return None
+        sides = [
+            c
+            for c in anchor.constraints
+            if isinstance(c, Degree) and c.key in ("left", "right", "front", "back")
+        ]
+        if sides and len(sides) == len(anchor.constraints):
+            return sides[0] if degree.key == "near" else None  # "nearest the left side"
         return replace(degree, anchor=None if anchor.landmark == "viewer" else anchor)
 
     def anchor_of(self, kids: Kids) -> Anchor:
@@ -169,7 +187,10 @@ class DescriptionRules:
 
     def compared(self, kids: Kids) -> Constraint:
         degree: Degree = lexemes(kids, "COMP")[0].entry.value
-        return ast.Compared(degree.word, degree.key, degree.most, every(kids, Description)[0])
+        anchor = every(kids, Description)[0]
+        if ast.Other() in anchor.constraints:  # "bigger than the other one"
+            return degree
+        return ast.Compared(degree.word, degree.key, degree.most, anchor)
 
     def farther(self, kids: Kids) -> Constraint:
         anchor = every(kids, Description)[0]
@@ -205,15 +226,19 @@ class DescriptionRules:
     def compared_to(self, kids: Kids) -> Constraint | None:
         degree: Degree = lexemes(kids, "COMP")[0].entry.value
         reference, anchor = every(kids, Description)
-        if degree.key not in ("near", "far"):
+        if degree.key not in ("near", "far") or anchor.wants_many:
             return None
+        if ast.Other() in anchor.constraints:  # "closer to the bowl than the other one"
+            return replace(degree, anchor=None if reference.landmark == "viewer" else reference)
         return ast.Compared(degree.word, degree.key, degree.most, anchor, reference)
 
     def all_same(self, kids: Kids) -> Constraint:
         return ast.SameAs(lexemes(kids, "ATTR")[0].entry.value, None)
 
     def superlative_state(self, kids: Kids) -> Constraints:
-        return Constraints(constraints_of(every(kids, Constraints)))
+        """Read "is the largest of the red blocks": a red block, too."""
+        group = every(kids, Description)[0]
+        return Constraints((*group.constraints, *constraints_of(every(kids, Constraints))))
 
     def posts(self, kids: Kids) -> Posts | None:
         anchors = every(kids, Anchor)
@@ -230,7 +255,17 @@ class DescriptionRules:
         before = _completed(constraints_of(kids), after.anchor)
         if before is None:
             return None
+        if det.word == "your":
+            robot = Description("the", landmark="robot", text="you")
+            before = tuple(
+                replace(c, anchor=robot)
+                if isinstance(c, Degree) and c.key == "near" and c.anchor is None
+                else c
+                for c in before
+            )
         found = order(before, after.items)
+        if _are_at_odds(found):
+            return None
         if len(kids) == 1 and isinstance(kids[0], Det):
             if kids[0].word in ("this", "that"):
                 return ast.IT
@@ -238,6 +273,10 @@ class DescriptionRules:
                 return Description("them")
             is_loose = det.kind == "a" and det.count is None and kids[0].word not in ("anything", "something")
             return None if det.is_bare or is_loose else Description(det.kind, count=det.count)
+        if head is None and det.kind == "none" and all(isinstance(c, Degree) for c in found):
+            return None
+        if head is None and any(isinstance(c, ast.Unseen) and c.word not in lexicon() for c in found):
+            return None  # an unknown word can't stand for a noun
         kind = (
             "all" if head and head.is_plural and det.kind in ("the", "none") and not det.count else det.kind
         )
@@ -283,6 +322,8 @@ class DescriptionRules:
         return Description("the", is_one=True) if kids[0].phrase == "the" else ast.IT
 
     def landmark(self, kids: Kids) -> Description:
+        if kids[0].phrase in ("my", "our") and kids[-1].entry.terminal == "HAND":
+            return Description("the", landmark="viewer")
         return Description("the", landmark=_LANDMARKS[kids[-1].entry.terminal])  # pyright: ignore[reportArgumentType]
 
     def group(self, kids: Kids) -> Group:
@@ -303,6 +344,14 @@ def _completed(
             c = replace(c, anchor=anchor)
         out.append(c)
     return None if tuple(out) == before else tuple(out)
+
+
+def _are_at_odds(found: tuple[Constraint, ...]) -> bool:
+    """Whether nearness is joined with a side, or said twice: "farthest to my left", "least far away"."""
+    ranks = [c for c in found if isinstance(c, Degree) and c.form != "positive"]
+    near = [c for c in ranks if c.key in ("near", "far")]
+    is_bare = any(c.anchor is None for c in near)
+    return len(near) > 1 or (is_bare and any(c.key in ("left", "right", "front", "back") for c in ranks))
 
 
 def are_several(anchors: tuple[Description, ...]) -> bool:

@@ -42,7 +42,9 @@ class StepRules:
         rel: Rel = lexemes(kids, "REL")[0].entry.value
         anchor = kids[-1]
         if anchor.landmark == "table" and rel.name in ("on", "next_to"):
-            return Target("anywhere")
+            return Target("anywhere", is_motion=rel.is_motion)
+        if anchor.landmark == "hand":
+            return None
         return Target(rel.name, (anchor,), rel.frame, _length(kids), rel.is_motion)
 
     def target_to(self, kids: Kids) -> Target:
@@ -77,7 +79,7 @@ class StepRules:
         return Target(kids[0].entry.value, (ast.IT,))
 
     def target_anywhere(self, kids: Kids) -> Target:
-        return Target("anywhere")
+        return Target("anywhere", is_motion=True)
 
     def target_somewhere(self, kids: Kids) -> Target:
         return every(kids, Target)[0]
@@ -122,11 +124,7 @@ class StepRules:
         target = every(kids, Target)[0]
         if any(d.landmark for d in items) or (verb(kids) in _PICKING and _is_static(target)):
             return None
-        if (
-            target.relation == "to"
-            and items[-1].text.split()[-1:]
-            and items[-1].text.split()[-1] in _NEARNESS
-        ):
+        if target.relation == "to" and any(_lacks_anchor(c) for c in items[-1].constraints):
             return None  # "the ball nearest to the mug" is a ball
         return ast.Move(items, target)
 
@@ -140,7 +138,7 @@ class StepRules:
 
     def move_from(self, kids: Kids) -> ast.Move | None:
         moved, source = self.move(kids), every(kids, Description)[0]
-        if _is_side(source):
+        if _is_side(source) or source.wants_many:
             return None
         if moved is None or source.landmark:
             return moved
@@ -177,6 +175,8 @@ class StepRules:
         )
 
     def fill(self, kids: Kids) -> ast.Move | None:
+        if lexemes(kids, "PUT") and verb(kids) not in ("load", "pack", "stock", "store"):
+            return None  # "push the block with the mug" uses a tool
         groups = every(kids, Group)
         descriptions = every(kids, Description)
         objects = groups[0].items if groups else descriptions[1:]
@@ -184,7 +184,7 @@ class StepRules:
 
     def pick(self, kids: Kids) -> ast.PickUp | None:
         items = every(kids, Group)[0].items
-        if len(items) != 1 or items[0].landmark:
+        if len(items) != 1 or items[0].landmark or ast.State("held") in tuple(ast.descendants(items[0])):
             return None
         carried = verb(kids) in ("take", "get", "fetch") and any(
             isinstance(c, Degree) and c.anchor for c in items[0].constraints
@@ -197,7 +197,7 @@ class StepRules:
         picked, source = self.pick(kids), every(kids, Description)[0]
         if verb(kids) in ("take", "get", "retrieve", "fetch") and source.landmark != "table":
             return self.take_out(kids)
-        if _is_side(source):
+        if _is_side(source) or source.wants_many:
             return None
         if picked is None or source.landmark:
             return picked
@@ -205,7 +205,7 @@ class StepRules:
 
     def take_out(self, kids: Kids) -> ast.Move | None:
         items, source = every(kids, Group)[0].items, every(kids, Description)[0]
-        if source.landmark or _is_side(source) or any(d.landmark for d in items):
+        if source.landmark or source.wants_many or _is_side(source) or any(d.landmark for d in items):
             return None
         return ast.Move(tuple(_from(d, source) for d in items), Target("anywhere"))
 
@@ -252,6 +252,10 @@ class StepRules:
         return ast.Gesture(kids[0].entry.value)
 
 
+def _lacks_anchor(constraint: ast.Constraint) -> bool:
+    return isinstance(constraint, Degree) and constraint.key in ("near", "far") and constraint.anchor is None
+
+
 def _from(what: Description, source: Description) -> Description:
     return what if what.is_pronoun else what.adding(Related("from", (source,)))
 
@@ -269,4 +273,4 @@ def _length(kids: Kids) -> float | None:
 
 def _is_static(target: Target) -> bool:
     """Whether the preposition may as well tell where something is ("on", not "onto")."""
-    return target.relation not in ("to", "anywhere") and not target.is_motion
+    return target.relation != "to" and not target.is_motion

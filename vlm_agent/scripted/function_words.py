@@ -9,7 +9,7 @@ VERBS = """
 PUT: put place move set lay position deposit transfer relocate shift slide push carry transport load stash
     store insert nest arrange leave stick pop plop park add dump toss throw chuck tuck send deliver bring
     return slip plunk plonk sit stow drag haul ferry situate pick-and-place nestle perch balance wedge slot
-    lower settle dunk prop shove reposition
+    lower settle dunk prop shove reposition hide tidy tuck-away tidy-away conceal
 GET: get fetch
 TAKE: take pick pick-up grab lift lift-up hold hold-up keep-hold-of keep hold-on-to
     grasp raise seize collect retrieve
@@ -53,7 +53,7 @@ HOW: how
 ROOM: room space enough-room enough-space
 FOR: for
 CANT: touch paint break cut pour wash eat rotate turn flip tilt wipe draw press hit kick smash roll squeeze
-    clean fold unfold tie sort shake spin knock tap cook cover uncover hide bend crush destroy buy sing
+    clean fold unfold tie sort shake spin knock tap cook cover uncover bend crush destroy buy sing
     dance jump write throw-away turn-on turn-off turn-over knock-over make-me build open-the-door fly wave
     point
 SOTHAT: so-that such-that until so so-it in-such-a-way-that so-as-for in-a-way-that
@@ -158,17 +158,20 @@ stop: stop halt freeze abort stop-moving stop-now cease emergency-stop do-not-mo
 
 # Relation ("!": only where something goes): phrases.
 PREPOSITIONS = """
-inside: in inside inside-of within in-the-inside-of on-the-inside-of back-in back-inside
-inside!: into in-to back-into down-into over-into
+inside: in-the-interior-of in inside inside-of within in-the-inside-of on-the-inside-of back-in back-inside
+inside!: to-the-inside-of into-the-inside-of to-the-interior-of into-the-interior-of into in-to back-into
+    down-into over-into
 on: on upon on-top-of atop on-the-top-of over-the-top-of at-the-top-of back-on on-to-the-top-of
     on-the-surface-of
-on!: onto on-to back-onto down-on down-onto over-onto up-onto back-on-to
+on!: onto-the-top-of on-to-the-top-of to-the-top-of onto-the-surface-of onto-top-of to-rest-on onto on-to
+    back-onto down-on down-onto over-onto up-onto back-on-to
 in_front_of: in-front-of ahead-of at-the-front-of in-the-front-of to-the-front-of on-the-near-side-of
     on-the-front-side-of
 behind: behind in-back-of at-the-back-of in-the-back-of to-the-rear-of beyond past at-the-rear-of
     to-the-back-of on-the-far-side-of in-the-rear-of on-the-back-side-of
 next_to: next-to beside besides by near near-to nearby nearby-to over-by over-near over-next-to close-to
     close-by adjacent-to alongside alongside-of at-the-side-of to-the-side-of against touching
+    in-the-immediate-vicinity-of in-the-close-vicinity-of in-close-proximity-to in-the-proximity-of
     in-the-vicinity-of right-next-to right-by right-beside around at neighboring neighbouring next-door-to
     as-close-as-possible-to as-near-as-possible-to as-close-to on-the-side-of by-the-side-of very-near
     right-near up-against very-close-to flush-with

@@ -8,6 +8,7 @@ words, whatever the text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +21,7 @@ from lark.exceptions import UnexpectedEOF, UnexpectedToken
 from lark.lexer import Lexer, LexerState
 from lark.parsers.earley_forest import SymbolNode, TokenNode
 
+from vlm_agent.scripted import loose
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.build import Builder
 from vlm_agent.scripted.lexicon import lexicon
@@ -27,9 +29,15 @@ from vlm_agent.scripted.syntax import Description, Reading, Task, descendants, w
 from vlm_agent.scripted.words import Lexeme, Sentence, sentences, suggestions
 
 MAX_WORDS = 60
+MAX_LOOSE_WORDS = 80
 MAX_SENTENCES = 12
 MAX_PREPOSITIONS = 9
 BEAM = 12
+_TAKEN_BACK = re.compile(
+    r"(?<=\w)\s*[,;.-]\s*(?:no,? wait|no,|wait,|i mean|or rather|scratch that|correction|make that|"
+    r"on second thoughts?|actually|never ?mind|forget (?:it|that)|cancel that)\b,?\s+\w+",
+    re.IGNORECASE,
+)
 EXAMPLE = 'for example: "put the red block in the bowl", or "how many blocks are left of the mug?"'
 
 
@@ -47,6 +55,10 @@ class NotUnderstood(ValueError):
         self.fragment = fragment
 
 
+class TooMuch(NotUnderstood):
+    """The text is longer than anybody should say at once."""
+
+
 @dataclass(frozen=True)
 class Parsed:
     """An understood text.
@@ -62,7 +74,65 @@ class Parsed:
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Parsed:
-    """Parse an instruction or question.
+    """Parse an instruction or question: by the grammar, and where that fails, by the tolerant reading.
+
+    Raises:
+        NotUnderstood: By neither; quotes the part that is not understood.
+    """
+    taken_back = _TAKEN_BACK.search(text)
+    if taken_back:
+        fragment = text[taken_back.start() :].strip(" ,.;-")
+        raise NotUnderstood(
+            f"{_short(fragment)} takes back what was said before it; say it anew, {EXAMPLE}", fragment
+        )
+    try:
+        parsed = parse_strictly(text)
+    except TooMuch:
+        raise
+    except NotUnderstood as error:
+        tolerant = parse_loosely(text)
+        if tolerant is None:
+            raise error
+        return tolerant
+    unknown = _unknown_words(parsed)
+    if not unknown:
+        return parsed
+    tolerant = parse_loosely(text)
+    if tolerant is not None:
+        return tolerant
+    if unknown[0][1]:
+        return parsed
+    word = unknown[0][0]
+    raise NotUnderstood(f'I don\'t know the word "{word}"; say it without, {EXAMPLE}', word)
+
+
+def _unknown_words(parsed: Parsed) -> list[tuple[str, bool]]:
+    """Return words outside the lexicon that the best reading rests on; whether a detector may know them."""
+    out = []
+    for item in descendants(parsed.readings[0]):
+        if isinstance(item, (ast.Unseen, ast.Named)) and item.word not in lexicon():
+            out.append((item.word, isinstance(item, ast.Named)))
+    return sorted(out, key=lambda pair: pair[1])
+
+
+def parse_loosely(text: str) -> Parsed | None:
+    """Return the tolerant reading of a text, None if there is none."""
+    found: list[tuple[float, Task]] = []
+    for is_corrected in (False, True):
+        words = [w.form for w in loose.words_of(text, is_corrected=is_corrected)]
+        if not words or len(words) > MAX_LOOSE_WORDS:
+            return None
+        found, _ = loose.read(words)
+        if found:
+            break
+    if not found:
+        return None
+    ranked = sorted(found, key=lambda pair: pair[0] + cost(pair[1]))
+    return Parsed(tuple(task for _, task in ranked), ("read tolerantly",))
+
+
+def parse_strictly(text: str) -> Parsed:
+    """Parse an instruction or question by the grammar alone.
 
     Raises:
         NotUnderstood: Outside the grammar; quotes the part that is not understood.
@@ -71,7 +141,7 @@ def parse(text: str) -> Parsed:
     if not parts:
         raise NotUnderstood(f"there is no instruction; say what to do, {EXAMPLE}")
     if len(parts) > MAX_SENTENCES:
-        raise NotUnderstood(f"{len(parts)} sentences are too many (at most {MAX_SENTENCES}); say it in steps")
+        raise TooMuch(f"{len(parts)} sentences are too many (at most {MAX_SENTENCES}); say it in steps")
     notes: list[str] = []
     options = []
     for sentence in parts:
@@ -128,7 +198,7 @@ def _variants(sentence: Sentence) -> Iterator[tuple[tuple[Lexeme, ...], list[str
 
 def _parse_lexemes(lexemes: tuple[Lexeme, ...], text: str) -> list[Reading]:
     if len(lexemes) > MAX_WORDS:
-        raise NotUnderstood(
+        raise TooMuch(
             f"a sentence of {len(lexemes)} words is too long (at most {MAX_WORDS}); say it in steps",
             text[lexemes[0].start : lexemes[0].start + 60],
         )

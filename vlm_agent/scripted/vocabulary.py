@@ -11,26 +11,28 @@ from dataclasses import dataclass
 from vlm_agent.scripted.syntax import Colored, Degree, Shaped
 
 _COLORS = """
-red: red | crimson scarlet ruby cherry vermilion vermillion carmine brick-red blood-red
+red: red | cherry-red ruby-red fire-engine-red apple-red rose-red blood-red candy-red crimson scarlet ruby
+red: cherry vermilion vermillion carmine brick-red blood-red
 red / brown purple: maroon burgundy wine oxblood
 red / orange brown: rust rusty
 red / orange pink: tomato reddish
-orange: orange tangerine pumpkin carrot
+orange: orange pumpkin-orange bright-orange tangerine pumpkin carrot
 orange / yellow: amber apricot
 orange / pink red: coral
 orange / brown: terracotta copper ginger ocher ochre
-yellow: yellow lemon canary golden-yellow sunflower
+yellow: yellow lemon-yellow canary-yellow sunshine-yellow banana-yellow lemon canary golden-yellow sunflower
 yellow / orange brown: gold golden mustard saffron
 yellow / green: yellowish
 yellow / white brown: blond straw
-green: green emerald jade fern grass grassy leaf-green forest-green greenish pistachio
+green: green grass-green emerald-green apple-green bottle-green pea-green emerald jade fern grass grassy
+green: leaf-green forest-green greenish pistachio
 green / yellow: lime lime-green chartreuse
 green / yellow brown: olive
 green / blue white: mint minty seafoam
 green / gray white: sage
 green blue: teal turquoise
 blue green: cyan aqua aquamarine
-blue: blue azure sapphire cobalt royal-blue sky-blue bluish cerulean sky
+blue: blue baby-blue ocean-blue denim-blue azure sapphire cobalt royal-blue sky-blue bluish cerulean sky
 blue / purple black: navy navy-blue midnight-blue
 blue purple: indigo
 blue / purple: periwinkle
@@ -39,20 +41,22 @@ purple / pink white: lilac lavender
 purple / red pink: plum mauve
 purple / brown black: aubergine eggplant
 pink purple: magenta fuchsia fuschia
-pink: pink rose rosy pinkish bubblegum hot-pink
+pink: pink baby-pink candy-pink rose-pink bubblegum-pink rose rosy pinkish bubblegum hot-pink
 pink / orange red: salmon
 pink / orange: peach peachy
-brown: brown chocolate coffee chestnut mahogany walnut umber brownish mocha sienna
+brown: brown chocolate-brown coffee-brown nut-brown chocolate coffee chestnut mahogany walnut umber brownish
+brown: mocha sienna
 brown / orange yellow: caramel bronze hazel tawny
 brown / yellow white gray: tan beige khaki sand sandy taupe
 brown / white yellow: fawn
-white: white snow-white snowy ivory pearl whitish
+white: white snow-white milk-white milky snowy ivory pearl whitish
 white / yellow: cream cream-colored creamy eggshell off-white
 white / gray: alabaster
-gray: gray grey silver silvery ash ashen grayish greyish steel gunmetal
+gray: gray grey silver-gray silver-grey ash-gray ash-grey mouse-gray silver silvery ash ashen grayish
+gray: greyish steel gunmetal
 gray / black: charcoal
 gray / blue black: slate
-black: black ebony jet jet-black onyx blackish inky
+black: black ebony jet jet-black pitch-black coal-black raven midnight-black black-as-night onyx blackish inky
 """
 
 _SHAPES = """

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vlm_agent.scripted.lexicon import Entry, lexicon, longest_phrase, vocabulary_words
+from vlm_agent.scripted.loose_words import HARMLESS, TELLING
 from vlm_agent.scripted.syntax import Frame
 
 _PATTERN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|->|[.,;:!?()&+\n]")
@@ -24,6 +25,9 @@ _EXPANSIONS = {
 }  # fmt: skip
 _SHORTEST_CORRECTED = 4
 _LONGEST_CORRECTED = 16
+AFTER_MODAL = frozenset(
+    "go be sit stand get come move live stay rest end wind find join have now then please also".split()
+)
 _CONTENT = {
     "NOUN", "COLOR", "ONE", "SIZE", "EXTREME", "TONE", "COMP", "FORM", "SOFT", "FOREIGN", "DECOR",
     "EMPTY", "STATE",
@@ -64,11 +68,30 @@ def split_words(text: str) -> list[Word]:
     words = []
     for match in _PATTERN.finditer(plain):
         form = match.group()
-        parts = _EXPANSIONS.get(form, form).split()
+        parts = _EXPANSIONS.get(form, _contracted(form)).split()
         if len(parts) == 1 and form.endswith("'s") and form not in vocabulary_words():
             parts = [form[:-2], "'s"]
         words += [Word(part, match.start(), match.end()) for part in parts]
     return words
+
+
+_STEMS = {"won't": "will", "can't": "can", "shan't": "shall"}
+
+
+def _contracted(form: str) -> str:
+    """Expand "you'll", "he'd", "we've", "didn't"."""
+    for ending, word in (
+        ("n't", "not"),
+        ("'ll", "will"),
+        ("'d", "would"),
+        ("'ve", "have"),
+        ("'re", "are"),
+        ("'m", "am"),
+    ):
+        if form.endswith(ending) and len(form) > len(ending):
+            stem = form.removesuffix(ending)
+            return f"{_STEMS.get(form, stem)} {word}"
+    return form
 
 
 def _plain(character: str) -> str:
@@ -181,6 +204,8 @@ def _in_context(entry: Entry, phrase: str, words: list[Word], i: int) -> Entry:
     after = words[i + 1].form if i + 1 < len(words) else ""
     if phrase == "first" and (before in ("the", "very") or after == "from"):
         return Entry("ORD", 1)
+    if phrase == "can" and i and after in AFTER_MODAL:
+        return Entry("SHOULD", "can")
     if phrase == "can" and not i and after in ("the", "a", "an", "it", "this", "that"):
         return Entry("WILL", "can")
     if entry.terminal == "WORD" and phrase.endswith("ly") and len(phrase) > 5:
@@ -214,6 +239,8 @@ def correct(word: str) -> str:
     letter wins over the rest. The first letter must be right unless the first two were swapped.
     """
     known = vocabulary_words()
+    if word in TELLING or word in HARMLESS:
+        return word
     if word in known or not word.isalpha() or not 3 <= len(word) <= _LONGEST_CORRECTED:
         return word
     if word.endswith("ly") and len(word) > 6:
