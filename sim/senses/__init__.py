@@ -1,0 +1,1 @@
+"""Multisensory readings: touch, force and torque, contact sound, temperature."""
