@@ -92,8 +92,11 @@ class Watcher:
             Verdict: That can't be seen.
         """
         scene = yield from self.run.look("Has it left the table?")
-        if not self._mostly_seen(scene):
-            scene = yield from self.run.look("Most of the rest is gone too; look again.")
+        if not self._mostly_seen(scene) and self.run.offers("home"):
+            moved = yield from self.run.skill("The arm hides most of the rest; out of the way.", "home")
+            if not moved.ok or moved.value.get("holding") is False:
+                return Standing(False, (), f"the hand lost {what.name}: {moved.message or moved.reason}")
+            scene = yield from self.run.look("Has it left the table?")
         if not self._mostly_seen(scene):
             raise Verdict("failed", f"I can't see whether I hold {what.name}: I see {scene.listing()}.")
         again = self.find(what, scene, what.center_m[:2])
