@@ -171,10 +171,21 @@ class PhaseSolver(Solver):
 
     def carry(self, site: Site, pos: Tensor, mat: Tensor | None = None) -> HandPose:
         """Return the hand's pose that brings a held site to a pose, given how it is held now."""
-        ee = self.task.ee
-        turn = torch.eye(3, device=pos.device).expand(len(pos), 3, 3) if mat is None else mat @ site.mat.mT
-        p_hand = pos + (turn @ (ee.pos - site.pos)[..., None])[..., 0]
-        return p_hand, turn @ ee.mat
+        return hand_at(self.grasp(site), pos, site.mat if mat is None else mat)
+
+    def grasp(self, site: Site) -> HandPose:
+        """Return the hand's pose in the frame of a held site."""
+        to_site, ee = site.mat.mT, self.task.ee
+        return _turn(to_site, ee.pos - site.pos), to_site @ ee.mat
+
+
+def hand_at(grasp: HandPose, pos: Tensor, mat: Tensor) -> HandPose:
+    """Return the hand's pose when what it holds with a grasp is at a pose."""
+    return pos + _turn(mat, grasp[0]), mat @ grasp[1]
+
+
+def _turn(mat: Tensor, vector: Tensor) -> Tensor:
+    return (mat @ vector[..., None])[..., 0]
 
 
 def down(x_axis: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from sim.batch.task import GoalTerm, ShapingTerm
 from sim.tasks.arm import action_penalty, arm_scene
 from sim.tasks.parts import add_free
 from sim.tasks.reach import distance
-from sim.tasks.tool_use import Box, ToolTask, ToolTaskConfig, axes_mat, mat_quat
+from sim.tasks.tool_use import Box, ToolTask, ToolTaskConfig, add_limit_line, axes_mat, look_at, mat_quat
 from sim.tasks.views import add_ghost, add_goal_marker
 from sim.tools.hook import HookConfig, add_hook
 
@@ -77,7 +77,7 @@ class HookReach(ToolTask):
         add_hook(spec, "hook", HOOK)
         add_ghost(add_goal_marker(spec, size_m=0.0), mujoco.mjtGeom.mjGEOM_CYLINDER, size)
         add_limit_line(spec, self.config.workspace_m[1][0])
-        spec.camera("view").fovy = 36.0
+        look_at(spec, (1.2, -0.75, 0.62), (0.42, 0.0, 0.13), 38.0)
         return spec
 
     def bind(self, physics: Physics) -> None:
@@ -150,16 +150,3 @@ def hook_mat(yaw: Tensor) -> Tensor:
     shaft = torch.stack((torch.cos(yaw), torch.sin(yaw), zero), -1)
     foot = torch.stack((-torch.sin(yaw), torch.cos(yaw), zero), -1)
     return axes_mat(shaft, foot)
-
-
-def add_limit_line(spec: mujoco.MjSpec, x_m: float) -> None:
-    """Draw where the workspace ends along x."""
-    spec.worldbody.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=[0.0015, 0.42, 0.0004],
-        pos=[x_m, 0.0, 0.0004],
-        rgba=[0.8, 0.15, 0.1, 0.7],
-        contype=0,
-        conaffinity=0,
-        group=1,
-    )

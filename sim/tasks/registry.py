@@ -18,6 +18,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     "stack": ("sim.tasks.stack:Stack", "sim.solvers.stack:StackSolver"),
     "hook_reach": ("sim.tasks.hook_reach:HookReach", "sim.solvers.hook_reach:HookReachSolver"),
     "tweezer_hand": ("sim.tasks.tweezer_hand:TweezerHand", "sim.solvers.tool_hand:OpeningSolver"),
+    "lever_lift": ("sim.tasks.lever_lift:LeverLift", "sim.solvers.lever_lift:LeverLiftSolver"),
 }
 """Name to the task's class and its solver's."""
 
