@@ -15,6 +15,7 @@ from sim.batch.rng import EnvRandom
 from sim.batch.task import TaskConfig
 from sim.robots.fr3 import ARM_JOINTS, HOME
 from sim.tasks.arm import WORK_X, WORK_Y, arm_scene
+from sim.tasks.views import add_view
 
 Vec3 = tuple[float, float, float]
 
@@ -43,19 +44,21 @@ class ContactTaskConfig(TaskConfig):
     decimation: int = 10
 
 
-def contact_scene() -> mujoco.MjSpec:
+def contact_scene(eye: Vec3 = (1.15, -0.7, 0.6), target: Vec3 = (0.47, -0.02, 0.1)) -> mujoco.MjSpec:
     """Return the arm's scene with a filter before each of the arm's servos, as its controller has one.
 
     Contact forces are computed before the servos' damping acts (MuJoCo's implicit integrators), so a
     target that jumps once per control step throws what is held by friction: without the filter the
-    cube creeps 5 mm, whatever the friction.
+    cube creeps 5 mm, whatever the friction. `eye` and `target` [m] are of the camera `view`.
     """
     spec = arm_scene()
     for name in ARM_JOINTS:
         servo = spec.actuator(name)
         servo.dyntype = mujoco.mjtDyn.mjDYN_FILTEREXACT
         servo.dynprm[0] = SERVO_FILTER_S
-    spec.camera("view").fovy = 36.0
+    spec.delete(spec.camera("view"))
+    add_view(spec, eye, target)
+    spec.camera("view").fovy = 40.0
     return spec
 
 

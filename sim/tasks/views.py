@@ -8,6 +8,9 @@ import numpy as np
 
 Vec3 = tuple[float, float, float]
 
+GOAL_RGBA = (0.1, 0.75, 0.3, 0.5)
+"""Colour of what shows a goal."""
+
 
 def add_view(spec: mujoco.MjSpec, eye: Vec3, target: Vec3, name: str = "view") -> None:
     """Add a fixed camera at `eye` that looks at `target` [m]; `view` is what videos show."""
@@ -72,7 +75,7 @@ def add_ghost(
     body: mujoco.MjsBody,
     kind: mujoco.mjtGeom,
     size: Vec3,
-    rgba: tuple[float, float, float, float] = (0.1, 0.75, 0.3, 0.5),
+    rgba: tuple[float, float, float, float] = GOAL_RGBA,
     pos: Vec3 = (0.0, 0.0, 0.0),
 ) -> None:
     """Add a translucent geom that touches nothing to a marker."""
