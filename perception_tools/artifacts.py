@@ -8,7 +8,7 @@ changes the scene the epoch advances, and whatever was sensed before is stale fo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -59,6 +59,14 @@ class Artifact:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Lane:
+    """Numbers of the names that one of several concurrent calls makes: every `step`-th from `next` on."""
+
+    step: int
+    next: dict[str, int]
+
+
 class Workspace:
     """Thread-safe store of a run's artifacts, and the scene epoch."""
 
@@ -67,6 +75,7 @@ class Workspace:
         self._lock = threading.RLock()
         self._artifacts: dict[str, Artifact] = {}
         self._counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self._lanes: dict[str, _Lane] = {}
         self._epoch = 0
         self._epoch_reason = ""
 
@@ -82,8 +91,22 @@ class Workspace:
             self._epoch += 1
             self._epoch_reason = reason
 
+    def share_names(self, call_ids: Sequence[str]) -> None:
+        """Let calls that run side by side make names that do not depend on which ends first.
+
+        Of n calls, the k-th takes every n-th number from the k-th free one on; other calls take the
+        next number, as ever. Holds until the next time that this is called.
+        """
+        with self._lock:
+            self._lanes = {
+                call_id: _Lane(len(call_ids), {kind: n + 1 + k for kind, n in self._counts.items()})
+                for k, call_id in enumerate(call_ids)
+            }
+
     def put(self, kind: ArtifactKind, data: Any, **fields: Any) -> Artifact:
-        """Store a value under the next free name of its kind; `fields` as in `Artifact`.
+        """Store a value under the next free name of its kind (of its call, in `share_names`).
+
+        `fields` are as in `Artifact`.
 
         `epoch` defaults to the oldest epoch among `parents`, else the current one.
 
@@ -95,10 +118,21 @@ class Workspace:
                 raise ArtifactError(f"unknown artifact kind {kind!r}; kinds: {', '.join(KINDS)}")
             parents = [self.get(name) for name in fields.get("parents", ())]
             fields.setdefault("epoch", min([p.epoch for p in parents], default=self._epoch))
-            self._counts[kind] += 1
-            artifact = Artifact(name=f"{kind}_{self._counts[kind]}", kind=kind, data=data, **fields)
+            artifact = Artifact(
+                name=self._new_name(kind, fields.get("call_id")), kind=kind, data=data, **fields
+            )
             self._artifacts[artifact.name] = artifact
             return artifact
+
+    def _new_name(self, kind: str, call_id: str | None) -> str:
+        lane = self._lanes.get(call_id or "")
+        number, step = (self._counts[kind] + 1, 1) if lane is None else (lane.next[kind], lane.step)
+        while f"{kind}_{number}" in self._artifacts:
+            number += step
+        if lane is not None:
+            lane.next[kind] = number + step
+        self._counts[kind] = max(self._counts[kind], number)
+        return f"{kind}_{number}"
 
     def get(
         self,

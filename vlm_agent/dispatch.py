@@ -103,6 +103,8 @@ class Dispatch:
                 if task.is_urgent:
                     self._begin(task)
             with _held(turn_lock, self._cancel, needed=bool(gated)):
+                side_by_side = gated if width > 1 else []
+                self._context.workspace.share_names([t.call.id for t in side_by_side if t.result is None])
                 self._waiting.extend(gated)
                 while self._waiting or self._running:
                     self._step(width)

@@ -34,8 +34,7 @@ class ExecutorConfig:
         allow: Skills that the planner may call; all others are refused.
         process: Tools that run in a worker process, which is killed when it hangs (`process_host.py`).
         num_processes: Worker processes for them.
-        max_parallel: Read-only calls that run side by side; with 1 the names of the artifacts that
-            they make do not depend on which ends first.
+        max_parallel: Read-only calls that run side by side.
         max_calls_per_turn: Calls beyond it are answered `bad_arguments` and not run.
         infrastructure_retries: Further tries of a read-only call that failed by infrastructure.
         grace_s: Time that a timed-out or cancelled read-only call has to end by itself [s].

@@ -21,6 +21,25 @@ def test_names_count_per_kind():
     assert names == ["image_1", "depth_1", "image_2", "mask_1", "image_3"]
 
 
+def test_names_of_calls_side_by_side_do_not_depend_on_which_ends_first():
+    made = []
+    for order in ("aabb", "bbaa", "abab"):
+        workspace = Workspace()
+        put(workspace, "mask")
+        workspace.share_names(["a", "b"])
+        made.append(sorted((call, put(workspace, "mask", call_id=call).name) for call in order))
+        workspace.share_names([])
+        assert put(workspace, "mask", call_id="c").name == "mask_6"
+    assert made == [[("a", "mask_2"), ("a", "mask_4"), ("b", "mask_3"), ("b", "mask_5")]] * 3
+
+
+def test_names_stay_unique_where_another_call_comes_between():
+    workspace = Workspace()
+    workspace.share_names(["a", "b"])
+    names = [put(workspace, call_id=call).name for call in ("a", "late", "b", "late", "b", "a", "")]
+    assert len(set(names)) == len(names)
+
+
 def test_every_kind_can_be_stored_and_found():
     workspace = Workspace()
     for kind in KINDS:

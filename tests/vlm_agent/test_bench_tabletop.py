@@ -105,7 +105,7 @@ def test_equal_seeds_give_equal_episodes(tmp_path):
 
     from vlm_agent.bench.tabletop import episode_row
 
-    cfg = habilis.compose("bench", ["executor.max_parallel=1"])
+    cfg = habilis.compose("bench")
     config = OmegaConf.to_container(cfg, resolve=True)
     task = {"id": "pick_up-303", "seed": 303, "family": "pick_up", "folder": str(tmp_path)}
     a, b = (episode_row(task, build=habilis.build, config=config) for _ in range(2))

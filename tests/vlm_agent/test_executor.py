@@ -4,12 +4,13 @@ import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from perception_tools.errors import ErrorKind, Refused
 from perception_tools.results import ArtifactPart, ImagePart, TextPart, ToolCall
-from perception_tools.tool import Tool
-from tests.vlm_agent.toys import TOOLS, call, hang, make_context, move
+from perception_tools.tool import Tool, ToolContext, tool
+from tests.vlm_agent.toys import TOOLS, Number, call, hang, make_context, move
 from vlm_agent.executor import Executor, ExecutorConfig
 from vlm_agent.trace import TraceError, TraceWriter, read_trace
 
@@ -158,6 +159,27 @@ def test_results_come_in_call_order_whatever_ends_first(toys):
     results = executor.run(calls)
     assert [r.call_id for r in results] == [f"id_{k}" for k in range(12)]
     assert all(r.value == {"value": float(k)} for k, r in enumerate(results) if k % 3)
+
+
+@pytest.mark.parametrize("is_first_slow", [False, True])
+def test_artifacts_of_a_turn_are_named_in_call_order_whatever_ends_first(toys, is_first_slow):
+    @tool()
+    def picture(ctx: ToolContext, is_slow: bool) -> Number:
+        """Store a mask, sooner or later.
+
+        Args:
+            is_slow: Later.
+        """
+        if is_slow:
+            time.sleep(0.1)
+        ctx.put("mask", np.zeros((2, 2), dtype=bool), frame="camera:scene")
+        return Number(value=0)
+
+    executor = toys(max_parallel=4)
+    executor.register(picture)
+    executor.run([call("picture", f"id_{k}", is_slow=(k == 0) == is_first_slow) for k in range(2)])
+    made = {a.call_id: a.name for a in executor.context.workspace.all("mask")}
+    assert made == {"id_0": "mask_1", "id_1": "mask_2"}
 
 
 def test_ten_calls_of_which_one_hangs(toys):
