@@ -54,10 +54,12 @@ class WarpPhysics:
         if config.num_threads:
             raise ValueError("num_threads is for sim=cpu; sim=warp takes nconmax and njmax")
         self._place = start_warp(config)
-        self.model, self.num_envs, self.device = model, num_envs, torch.device(config.device)
+        self.model, self.num_envs, self.device = model, num_envs, torch.device(str(self._place))
         with wp.ScopedDevice(self._place):
             self._m = put_model(model)
-            self._d = mjw.put_data(model, mujoco.MjData(model), nworld=num_envs, **room(model, config))
+            self._d = mjw.put_data(
+                model, mujoco.MjData(model), nworld=num_envs, **room(model, num_envs, config)
+            )
             self._mask = wp.zeros(num_envs, dtype=bool)
             need = model.sensor_needstage.repeat(model.sensor_dim)
             forces = np.flatnonzero(need == int(mujoco.mjtStage.mjSTAGE_ACC))
@@ -220,10 +222,14 @@ class WarpPhysics:
             self._first_half()
 
     def _replay(self, kind: str, number: int, work: Callable[[], None]) -> None:
-        """Run Warp calls that are recorded on first use."""
-        if (kind, number) not in self._graphs:
-            self._graphs[kind, number] = record(self._place, work)
-        wp.capture_launch(self._graphs[kind, number])
+        """Run Warp calls: as they are the first time, which loads their kernels, then from a recording."""
+        graph = self._graphs.get((kind, number))
+        if graph is not None:
+            wp.capture_launch(graph)
+            return
+        with wp.ScopedDevice(self._place):
+            work()
+        self._graphs[kind, number] = record(self._place, work)
 
     def _substeps(self, number: int) -> None:
         if self._forces.size:  # they are summed up in place

@@ -22,9 +22,11 @@ _LOG = logging.getLogger(__name__)
 
 _ROWS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
 _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
-_UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS  # as on the CPU, not a fault
+# Iterations that end early are no fault on the CPU either.
+_UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS | mjw.OverflowType.EPA_HORIZON
 FATAL = int(mjw.OverflowType.ALL & ~_UNCONVERGED)
-_SPARE_ROWS = 96  # for contacts: 32 of three rows
+_CONTACTS_PER_ENV, _CONTACTS_IN_ALL = 48, 512  # the room is shared: a few environments need more each
+_CONTACTS_WITH_ROWS = 32
 
 
 def start_warp(config: PhysicsConfig) -> wp.Device:
@@ -93,8 +95,8 @@ def _unsupported(model: mujoco.MjModel) -> list[str]:
     return found
 
 
-def room(model: mujoco.MjModel, config: PhysicsConfig) -> dict[str, int]:
-    """Return the room to make for constraints (and contacts, if it is set), per environment.
+def room(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) -> dict[str, int]:
+    """Return the room to make for contacts and constraints, per environment.
 
     Raises:
         ValueError: If a number is negative or smaller than what the model's initial state needs.
@@ -104,17 +106,19 @@ def room(model: mujoco.MjModel, config: PhysicsConfig) -> dict[str, int]:
             raise ValueError(f"{name} is {getattr(config, name)}; use 0 for an estimate or a positive number")
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    always = data.ne + data.nf
-    limits = int(model.jnt_limited.sum() + model.tendon_limited.sum())
-    sizes = {"njmax": config.njmax or max(always + limits, data.nefc) + _SPARE_ROWS}
-    if config.nconmax:
-        sizes["nconmax"] = config.nconmax
     for name, needed in (("nconmax", data.ncon), ("njmax", data.nefc)):
-        if sizes.get(name, needed) < needed:
+        if 0 < getattr(config, name) < needed:
+            number = getattr(config, name)
             raise ValueError(
-                f"{name} is {sizes[name]}, but the model's initial state needs {needed}; raise {name}"
+                f"{name} is {number}, but the model's initial state needs {needed}; raise {name}"
             )
-    return sizes
+    limits = int(model.jnt_limited.sum() + model.tendon_limited.sum())
+    most_rows = int(model.geom_condim.max(initial=1))
+    if int(model.opt.cone) == int(mujoco.mjtCone.mjCONE_PYRAMIDAL):
+        most_rows = max(1, 2 * (most_rows - 1))
+    rows = max(data.ne + data.nf + limits, data.nefc) + _CONTACTS_WITH_ROWS * most_rows
+    contacts = max(_CONTACTS_PER_ENV, -(-_CONTACTS_IN_ALL // num_envs), 2 * data.ncon)
+    return {"njmax": config.njmax or rows, "nconmax": config.nconmax or contacts}
 
 
 def raise_overflow(data: mjw.Data, num_envs: int) -> None:

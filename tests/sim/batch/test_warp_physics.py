@@ -9,7 +9,9 @@ import mujoco
 import pytest
 import torch
 
+from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import CapacityError, PhysicsConfig, UnsupportedFeatureError, make_physics
+from sim.tasks.registry import make_task
 from tests.contracts.physics_suite import SCENE, N, PhysicsSuite, controls, model  # noqa: F401 (a fixture)
 
 mjw = pytest.importorskip("mujoco_warp", reason="the package mujoco-warp is not installed")
@@ -79,6 +81,23 @@ def test_the_bare_simulator_goes_the_same_way(model):  # noqa: F811
         physics.step(ctrl, 2)
     end = wp.to_torch(bare._data.qpos)
     assert torch.allclose(physics.field("qpos"), end, rtol=0, atol=1e-6)
+
+
+def test_an_environment_resumes_from_a_file(tmp_path):
+    """The same observations and rewards after a save and a load, though other steps lie between."""
+    env = BatchEnv(make_task("reach", preset="randomised"), EnvConfig(num_envs=2, physics=CONFIG))
+    actions = torch.rand(12, 2, env.num_actions, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    env.step(actions[0])
+    env.save_state(tmp_path / "state.npz")
+    ends = []
+    for _ in range(2):
+        env.load_state(tmp_path / "state.npz")
+        out = [env.step(action) for action in actions]
+        ends.append((out[-1][0]["observation"].clone(), torch.stack([o[1] for o in out])))
+        env.reset()
+    assert torch.equal(ends[0][0], ends[1][0])
+    assert torch.equal(ends[0][1], ends[1][1])
+    env.close()
 
 
 def test_tensors_are_warps_own_memory(model):  # noqa: F811
