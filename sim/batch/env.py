@@ -168,7 +168,7 @@ class BatchEnv:
             Observations, reward, terminated, truncated, info; see the class.
 
         Raises:
-            ValueError: If the action has another shape.
+            ValueError: If the action has another shape or is not finite.
             CapacityError: If Warp ran out of room for contacts or constraints.
         """
         self._act(action)
@@ -283,9 +283,11 @@ class BatchEnv:
             raise ValueError(
                 f"action has shape {tuple(action.shape)}, expected {(self.num_envs, self.num_actions)}"
             )
-        action = torch.clamp(
-            torch.nan_to_num(action.detach().to(self.physics.device, torch.float32)), -1.0, 1.0
-        )
+        action = action.detach().to(self.physics.device, torch.float32)
+        if not torch.isfinite(action).all():
+            bad = (~torch.isfinite(action).all(-1)).nonzero()[:, 0].tolist()
+            raise ValueError(f"the actions of {len(bad)} environments are not finite, first of {bad[0]}")
+        action = torch.clamp(action, -1.0, 1.0)
         self.task.last_action.copy_(action)
         if len(self._delayed) > 1:
             self._delayed.copy_(torch.roll(self._delayed, 1, 0))
