@@ -18,7 +18,15 @@ from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
-from sim.tasks.parts import HAND_LIMITS_M, ContactTaskConfig, contact_scene, distance, ready_offset, yaw_quat
+from sim.tasks.parts import (
+    HAND_LIMITS_M,
+    ContactTaskConfig,
+    contact_scene,
+    distance,
+    ready_offset,
+    start_and_goal,
+    yaw_quat,
+)
 from sim.tasks.views import GOAL_RGBA, add_goal_marker
 
 _BOX, _CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
@@ -88,19 +96,13 @@ class Drawer(ArmTask):
         place = random.uniform("cabinet", -1.0, 1.0, 3) * difficulty[:, None]
         yaw = 0.15 * place[:, 2]
         pos = torch.stack((self.cabinet_m[0] + 0.03 * place[:, 0], 0.08 * place[:, 1], 0.0 * yaw), -1)
-        u = random.uniform("opening", size=3)
-        start = u[:, 0] * OPENING_MAX_M
-        step = cfg.nearest_m + u[:, 1] * difficulty * (cfg.farthest_m - cfg.nearest_m)
-        step = torch.where(u[:, 2] < 0.5, step, -step)
-        out = (start + step < 0.0) | (start + step > OPENING_MAX_M)
-        inward = torch.where(start < OPENING_MAX_M / 2, step.abs(), -step.abs())
-        goal = (start + torch.where(out, inward, step)).clamp(0.0, OPENING_MAX_M)
-        self.slide.set(state, start[:, None])
-
+        far = cfg.nearest_m + difficulty * (cfg.farthest_m - cfg.nearest_m)
+        start, goal = start_and_goal(random, "opening", (0.0, OPENING_MAX_M), cfg.nearest_m, far)
+        self.slide.set(state, start)
         outward = torch.stack((-torch.cos(yaw), -torch.sin(yaw), 0.0 * yaw), -1)
-        for k, at in ((self._cabinet, pos), (self._marker, pos + goal[:, None] * outward)):
+        for k, at in ((self._cabinet, pos), (self._marker, pos + goal * outward)):
             state["mocap_pos"][:, k], state["mocap_quat"][:, k] = at, yaw_quat(yaw)
-        return goal[:, None]
+        return goal
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,9 @@ HAND_LIMITS_M: Final = ((0.2, -0.45, 0.0105), (0.8, 0.45, 0.65))
 
 READY: Final = (0.0, -0.08714, 0.0, -2.54178, 0.0, 2.45464, 0.7854)
 """Joint positions [rad] with the hand pointing down, the grasp centre at (0.45, 0, 0.2) m."""
+
+READY_HIGH: Final = (0.0, -0.32534, 0.0, -2.55086, 0.0, 2.22552, 0.7854)
+"""The same with the grasp centre at (0.42, 0, 0.28) m."""
 
 SERVO_FILTER_S: Final = 0.03
 """Time constant of the servos' targets [s]."""
@@ -75,9 +79,9 @@ def add_free(
     return body
 
 
-def ready_offset(random: EnvRandom, spread_rad: float = 0.03) -> Tensor:
-    """Draw offsets from the home posture to postures around `READY` [rad], (n, 7)."""
-    base = torch.tensor(READY) - torch.as_tensor(HOME, dtype=torch.float32)
+def ready_offset(random: EnvRandom, posture: Sequence[float] = READY, spread_rad: float = 0.03) -> Tensor:
+    """Draw offsets from the home posture to those around another one [rad], (n, 7)."""
+    base = torch.tensor(posture) - torch.as_tensor(HOME, dtype=torch.float32)
     return base.to(random.device) + random.uniform("arm", -spread_rad, spread_rad, 7)
 
 
@@ -110,6 +114,25 @@ def displaced(random: EnvRandom, stream: str, start: Tensor, nearest_m: float, f
         inward = start[:, k] + torch.where(start[:, k] < (low + high) / 2, step.abs(), -step.abs())
         axes.append(torch.where((at < low) | (at > high), inward, at).clamp(low, high))
     return torch.stack((*axes, start[:, 2]), -1)
+
+
+def start_and_goal(
+    random: EnvRandom, stream: str, span: tuple[float, float], nearest: float, farthest: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Draw two positions of a joint in its span that are between `nearest` and `farthest` (n,) apart.
+
+    Returns:
+        Start and goal, (n, 1) each; a goal beyond the span lies on the other side of the start instead,
+        and is cut at the far end.
+    """
+    (low, high), u = span, random.uniform(stream, size=3)
+    start = low + u[:, 0] * (high - low)
+    step = nearest + u[:, 1] * (farthest - nearest)
+    step = torch.where(u[:, 2] < 0.5, step, -step)
+    inward = torch.where(start < (low + high) / 2, step.abs(), -step.abs())
+    leaves = (start + step < low) | (start + step > high)
+    goal = (start + torch.where(leaves, inward, step)).clamp(low, high)
+    return start[:, None], goal[:, None]
 
 
 def distance(achieved: Tensor, desired: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     "pick_place": ("sim.tasks.pick_place:PickPlace", "sim.solvers.pick_place:PickPlaceSolver"),
     "stack": ("sim.tasks.stack:Stack", "sim.solvers.stack:StackSolver"),
     "drawer": ("sim.tasks.drawer:Drawer", "sim.solvers.drawer:DrawerSolver"),
+    "faucet": ("sim.tasks.faucet:Faucet", "sim.solvers.faucet:FaucetSolver"),
     "hook_reach": ("sim.tasks.hook_reach:HookReach", "sim.solvers.hook_reach:HookReachSolver"),
     "tweezer_hand": ("sim.tasks.tweezer_hand:TweezerHand", "sim.solvers.tool_hand:OpeningSolver"),
     "lever_lift": ("sim.tasks.lever_lift:LeverLift", "sim.solvers.lever_lift:LeverLiftSolver"),
