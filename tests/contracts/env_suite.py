@@ -367,11 +367,13 @@ class EnvSuite:
         for shape in ((n, k + 1), (n + 1, k), (k,), (1, n, k)):
             with pytest.raises(ValueError, match=rf"action has shape .*expected \({n}, {k}\)"):
                 env.step(torch.zeros(shape))
-        for mask in (
-            torch.zeros(n + 1, dtype=torch.bool),
-            torch.zeros(n),
-            torch.zeros(1, n, dtype=torch.bool),
-        ):
+        for value in (float("nan"), float("inf")):
+            action = torch.zeros(n, k)
+            action[2, -1] = value
+            with pytest.raises(ValueError, match="actions of 1 environments are not finite, first of 2"):
+                env.step(action)
+        nobody = torch.zeros(n, dtype=torch.bool)
+        for mask in (nobody[1:], nobody.float(), nobody[None]):
             with pytest.raises(ValueError, match=rf"expected bool \({n},\)"):
                 env.reset(mask=mask)
         assert env.episode_step.tolist() == [0] * n
