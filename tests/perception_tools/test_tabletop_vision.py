@@ -219,6 +219,20 @@ def test_what_is_partly_hidden_is_less_certain():
     np.testing.assert_allclose(seen.box.center_m, [0.5, 0, 0.025], atol=0.005)
 
 
+@pytest.mark.parametrize("tilt_deg", [15, 25, 35])
+def test_what_lies_askew_is_less_certain(tilt_deg):
+    c, s = np.cos(np.deg2rad(tilt_deg)), np.sin(np.deg2rad(tilt_deg))
+    upright = box_sdf(0.06, 0.04, 0.05)
+
+    def askew(p):  # about the y axis, the lowest edge on the table
+        x, y, z = p[..., 0], p[..., 1], p[..., 2] - 0.03 * s
+        return upright(np.stack([c * x - s * z, y, s * x + c * z], axis=-1))
+
+    view, _ = look([Solid(askew, (0.5, 0.1, 0), RED, 0.4, reach_m=0.12)])
+    assert len(view.objects) == 1
+    assert 0.2 < view.objects[0].confidence < 0.75
+
+
 def test_an_empty_table_and_no_table():
     view, _ = look([])
     assert view.objects == () and view.plane is not None
