@@ -17,7 +17,7 @@ def rows_of(seed: int, kind: str) -> tuple[list[Row], int]:
         view = see_tabletop(frame.rgb, frame.depth_m, frame.intrinsics, frame.T_world_camera, robot=robot)
         new, unmatched = match(seed, truths, view.objects)
         rows += [r for r in new if r.truth.visible >= 0.9]
-        extra += unmatched
+        extra += len(unmatched)
     return rows, extra
 
 
@@ -38,6 +38,7 @@ def test_objects_in_contact():
     assert len(rows) >= 3 and extra == 0
     assert all(r.seen is not None and r.seen.color.name == r.truth.spec.color for r in rows)
     assert all(r.seen is not None and r.seen.shape.shape == r.truth.spec.shape for r in rows)
+    assert all(r.seen is not None and r.seen.confidence > 0.3 for r in rows)
 
 
 def test_view_from_above():
