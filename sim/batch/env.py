@@ -177,6 +177,7 @@ class BatchEnv:
         self._steps += 1
         fault = self.physics.faults()
         self.faults.record(self._ctrl, fault, self._seeds, self._episode, self._steps)
+        self.task.after_step()
 
         obs = self._observe()
         if fault.any():  # what a diverged environment shows is its last good observation

@@ -176,6 +176,9 @@ class Task(ABC):
         """Return which environments can't succeed any more and end, bool (num_envs,); None for never."""
         return None
 
+    def after_step(self) -> None:  # noqa: B027 - most tasks remember nothing
+        """Remember what this step did; called once per step, before anything is observed."""
+
     def after_reset(self, ids: Tensor) -> None:  # noqa: B027 - most tasks remember nothing
         """Forget what the task remembers of the last episode of `ids` (n,); the state is current."""
 
