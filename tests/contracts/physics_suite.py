@@ -350,6 +350,30 @@ class PhysicsSuite:
         assert not torch.equal(physics.field("qpos")[0], other.field("qpos")[0])
         other.close()
 
+    def test_constants_of_the_others_stay_to_the_bit(self, physics):
+        constants = ("body_subtreemass", "body_invweight0", "dof_invweight0", "actuator_acc0", "geom_rbound")
+        before = {name: physics.model_field(name) for name in constants}
+        mass = physics.model_field("body_mass")[:1] * 3
+        physics.write_model(self.ids(physics, 0), {"body_mass": mass})
+        for name in constants:
+            after = physics.model_field(name)
+            assert torch.equal(after[1:], before[name][1:]), name
+            assert torch.equal(after[0], before[name][0]) == (name == "geom_rbound"), name
+
+    def test_a_model_write_acts_after_steps_as_before_them(self, model, physics):
+        """What was recorded for speed follows the write."""
+        other, actions = self.make(model), controls(15, seed=3)
+        self.run(physics, controls(10))
+        damping = physics.model_field("dof_damping")[:1] + 5
+        for p in (physics, other):
+            p.write_model(self.ids(p, 0), {"dof_damping": damping})
+            p.reset(self.ids(p, 0, 1, 2), {})
+            self.run(p, actions)
+        for name in ("qpos", "qvel"):
+            self.assert_same(physics.field(name), other.field(name), name)
+        assert abs(physics.field("qpos")[0, 0]) < 0.6 * abs(physics.field("qpos")[1:, 0]).max()
+        other.close()
+
     def test_servo_gains_act(self, physics):
         """A servo without stiffness leaves the arm to gravity; the others hold it."""
         gain, bias = physics.model_field("actuator_gainprm"), physics.model_field("actuator_biasprm")
