@@ -27,6 +27,7 @@ class Phase:
         name: What it does.
         target: Pose of the hand, from the current state.
         closed: Whether the fingers are closed.
+        opening: Else, how far they are open: 1 wide, -1 closed.
         speed_m_s: Speed of the target [m/s].
         speed_rad_s: Turning speed of the target [rad/s].
         tolerance_m: Distance at which it is met [m].
@@ -39,6 +40,7 @@ class Phase:
     name: str
     target: Callable[[], HandPose]
     closed: bool = False
+    opening: float = 1.0
     speed_m_s: float = 0.4
     speed_rad_s: float = 2.0
     tolerance_m: float = 0.008
@@ -78,7 +80,7 @@ class PhaseSolver(Solver):
             return torch.tensor(values, device=device)
 
         p = self._phases
-        self._closed = torch.tensor([x.closed for x in p], device=device)
+        self._opening = per_phase([-1.0 if x.closed else x.opening for x in p])
         self._step_m = per_phase([x.speed_m_s * self._dt for x in p])
         self._step_rad = per_phase([x.speed_rad_s * self._dt for x in p])
         self._near_m, self._near_rad = (
@@ -144,8 +146,8 @@ class PhaseSolver(Solver):
         turn = _shorten(rotvec(mat @ goal_mat.mT), self._step_rad[k]) / task.step_rad
         if task.yaw_only:
             turn = turn[:, 2:]
-        change = torch.where(self._closed[k], -self._grip_step, self._grip_step)
-        self._fingers = (self._fingers + change).clamp(-1.0, 1.0)
+        change = self._opening[k] - self._fingers
+        self._fingers = self._fingers + change.clamp(-self._grip_step, self._grip_step)
         return torch.clamp(torch.cat((move, turn, self._fingers[:, None]), -1), -1.0, 1.0)
 
     def _commanded(self) -> HandPose:
@@ -188,12 +190,13 @@ def _turn(mat: Tensor, vector: Tensor) -> Tensor:
     return (mat @ vector[..., None])[..., 0]
 
 
-def down(x_axis: Tensor) -> Tensor:
-    """Return rotations of a hand that points down, its x along +-`x_axis` (n, 3), away from the base.
+def down(x_axis: Tensor, near: tuple[float, float, float] = (1.0, 0.0, 0.0)) -> Tensor:
+    """Return rotations of a hand that points down, its x along +-`x_axis` (n, 3), the nearer to `near`.
 
     The fingers open across x: it is the direction of a bar that they are to hold.
     """
-    x = torch.where(x_axis[:, :1] < 0.0, -x_axis, x_axis)
+    away = x_axis @ torch.tensor(near, device=x_axis.device) < 0.0
+    x = torch.where(away[:, None], -x_axis, x_axis)
     x = torch.nn.functional.normalize(torch.nn.functional.pad(x[:, :2], (0, 1)), dim=-1)
     z = torch.zeros_like(x)
     z[:, 2] = -1.0

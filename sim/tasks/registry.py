@@ -21,6 +21,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     "hook_reach": ("sim.tasks.hook_reach:HookReach", "sim.solvers.hook_reach:HookReachSolver"),
     "tweezer_hand": ("sim.tasks.tweezer_hand:TweezerHand", "sim.solvers.tool_hand:OpeningSolver"),
     "lever_lift": ("sim.tasks.lever_lift:LeverLift", "sim.solvers.lever_lift:LeverLiftSolver"),
+    "bridge_gap": ("sim.tasks.bridge_gap:BridgeGap", "sim.solvers.bridge_gap:BridgeGapSolver"),
 }
 """Name to the task's class and its solver's."""
 
