@@ -365,12 +365,12 @@ def build(
         parts.callback(robot.close)
         if viewer is not None:
             viewer.on_stop(robot.stop)
-        agent, tools = _agent(cfg, robot, kinematics, episode.cameras, trace, parts)
+        agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
 
 
-def _agent(cfg: DictConfig, robot: Any, kinematics: Any, cameras: Any, trace: Any, parts: Any) -> Any:
+def _agent(cfg: DictConfig, robot: Any, kinematics: Any, episode: Any, trace: Any, parts: Any) -> Any:
     """Bind the planner to tools and skills; return its loop, and the tools by name."""
     from perception_tools.registry import load_tools
     from vlm_agent.agent import Agent
@@ -383,9 +383,10 @@ def _agent(cfg: DictConfig, robot: Any, kinematics: Any, cameras: Any, trace: An
     context = SkillContext.create(
         robot,
         kinematics,
-        cameras,
+        episode.cameras,
         config=instantiate(cfg.skills.config),
         settings=instantiate(cfg.tools.settings),
+        senses=episode.senses,
     )
     tools = {**load_tools(cfg.tools.names), **load_skills()}
     settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))

@@ -25,6 +25,7 @@ TOOLS: Mapping[str, str] = MappingProxyType(
         "free_space": "perception_tools.free_space:free_space",
         "grasp": "perception_tools.grasp:grasp",
         "draw": "perception_tools.draw:draw",
+        "feel": "perception_tools.feel:feel",
     }
 )
 

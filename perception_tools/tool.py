@@ -61,6 +61,7 @@ from perception_tools.schema import (
     parameter_schema,
     return_schema,
 )
+from perception_tools.senses import Senses
 
 __all__ = [
     "ArtifactPart",
@@ -104,6 +105,7 @@ class ToolContext:
         settings: Settings of tools by tool or module name (e.g. ``settings["segment"]``).
         is_robot: Self filter: points in world [m] (N, 3) -> bool (N,), True on the robot's own
             body (and what it holds) at this moment; None if unknown.
+        senses: Touch, force, sound and temperature; None if the robot has no such senses.
         tool: Name of the tool being called.
         call_id: Id of the call.
         cancel: Set when the call must end early.
@@ -114,6 +116,7 @@ class ToolContext:
     clock: Callable[[], float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_robot: Callable[[FloatArray], BoolArray] | None = None
+    senses: Senses | None = None
     tool: str = ""
     call_id: str = ""
     cancel: threading.Event = field(default_factory=threading.Event)

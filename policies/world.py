@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from perception_tools.camera import Camera
+from perception_tools.senses import Senses
 from policies.robot import Robot
 
 Expected = Literal["done", "refused", "answered"]
@@ -28,6 +29,7 @@ class Episode:
         robot: The bare driver; assembly wraps it in `SafeRobot` before anyone uses it.
         cameras: Cameras by name.
         meta: JSON-able facts for reports; never shown to the planner.
+        senses: Touch, force, sound and temperature of the robot; None if it has none.
     """
 
     instruction: str
@@ -37,6 +39,7 @@ class Episode:
     robot: Robot
     cameras: Mapping[str, Camera]
     meta: Mapping[str, Any] = field(default_factory=dict)
+    senses: Senses | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sim.robot import SimRobot, SimRobotConfig
 from sim.robots.fr3 import FR3
 from sim.robots.model import WRIST_CAMERA, RobotModel
 from sim.scene import PlacementError, SceneConfig, TabletopScene
+from sim.senses.robot import RobotSenses, RobotSensesConfig
 from sim.tabletop_goals import Goal
 from sim.tabletop_judge import Judge
 from sim.tabletop_rows import Question, Truth, ask
@@ -43,6 +44,7 @@ class TabletopConfig:
         camera: Settings of both cameras.
         robot: Settings of the robot's driver.
         min_visible: Fraction of every object that the scene camera must see at the start.
+        senses: Settings of touch, force, sound and temperature.
     """
 
     families: tuple[str, ...] = BENCHMARK_FAMILIES
@@ -50,6 +52,7 @@ class TabletopConfig:
     camera: SimCameraConfig = field(default_factory=SimCameraConfig)
     robot: SimRobotConfig = field(default_factory=SimRobotConfig)
     min_visible: float = 0.7
+    senses: RobotSensesConfig = field(default_factory=RobotSensesConfig)
 
     def __post_init__(self) -> None:
         """Refuse families that do not exist."""
@@ -236,7 +239,14 @@ class TabletopWorld:
             robot=self._robot,
             cameras={n: SimCamera(n, self._renderer, camera, seed=seed) for n in names},
             meta=meta,
+            senses=self._senses(seed),
         )
+
+    def _senses(self, seed: int) -> RobotSenses | None:
+        robot, model = self._robot, self._robot_model
+        if robot is None or model.gripper is None:
+            return None
+        return RobotSenses(self.scene, robot, model, seed=seed, config=self.config.senses)
 
 
 def _goal_meta(goal: Goal) -> dict[str, Any]:

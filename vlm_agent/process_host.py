@@ -28,6 +28,7 @@ from perception_tools.errors import (
     ToolError,
 )
 from perception_tools.geometry import BoolArray, FloatArray
+from perception_tools.senses import SenseReading
 from perception_tools.tool import Tool, ToolContext
 from vlm_agent.answers import Plain, call_inline
 
@@ -49,6 +50,7 @@ class Request:
     settings: Mapping[str, Any]
     time_s: float
     has_self_filter: bool
+    has_senses: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _request(tool: Tool[Any], context: ToolContext, arguments: dict[str, Any]) -
         settings=context.settings,
         time_s=context.clock(),
         has_self_filter=context.is_robot is not None,
+        has_senses=context.senses is not None,
     )
 
 
@@ -189,6 +192,7 @@ def work(request: Request) -> Answer:
             clock=lambda: request.time_s,
             settings=request.settings,
             is_robot=_no_self_filter(request.tool) if request.has_self_filter else None,
+            senses=_OutOfReach(request.tool) if request.has_senses else None,
             tool=request.tool,
             call_id=request.call_id,
         )
@@ -214,6 +218,19 @@ def _no_self_filter(tool: str) -> Callable[[FloatArray], BoolArray]:
         )
 
     return refuse
+
+
+@dataclass(frozen=True)
+class _OutOfReach:
+    """Senses of a robot that is in another process."""
+
+    tool: str
+
+    def read(self) -> SenseReading:
+        raise Infrastructure(
+            f"{self.tool} needs the robot's senses, which a worker process has not; "
+            f"take {self.tool!r} out of the executor's `process`"
+        )
 
 
 def _raise(answer: Answer) -> NoReturn:

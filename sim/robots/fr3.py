@@ -33,6 +33,7 @@ import numpy as np
 
 from policies.robot import JointLimits
 from sim.robots.model import EE_SITE, WRIST_CAMERA, GripperModel, RobotModel
+from sim.senses.pads import MountedPad, Pad
 
 __all__ = ["EE_SITE", "FR3", "HOME", "LIMITS", "WRIST_CAMERA", "fr3_spec", "set_physics_options"]
 
@@ -58,6 +59,18 @@ FINGERTIP_BEYOND_EE_M: Final = 0.0095
 GRIPPER_WIDTH_M: Final = (0.0, 0.08)
 GRIPPER_MAX_FORCE_N: Final = 70.0
 GRIPPER_SPEED_M_S: Final = 0.1  # of the opening: both fingers at 50 mm/s
+
+# A grid of 4 x 4 taxels on the rubber of each finger: row 0 next to the hand, the last at the fingertip.
+FINGER_PADS: Final = tuple(
+    MountedPad(
+        name=finger,
+        body=finger,
+        pad=Pad(rows=4, cols=4, size_m=(0.0175, 0.0185)),
+        pos_m=(0.0, 0.0, 0.04525),
+        quat_wxyz=(np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0),  # z out of the rubber, y to the fingertip
+    )
+    for finger in ("left_finger", "right_finger")
+)
 
 LIMITS: Final = JointLimits(
     joint_names=ARM_JOINTS,
@@ -114,5 +127,6 @@ FR3: Final = RobotModel(
         width_m=GRIPPER_WIDTH_M,
         max_force_n=GRIPPER_MAX_FORCE_N,
         speed_m_s=GRIPPER_SPEED_M_S,
+        pads=FINGER_PADS,
     ),
 )

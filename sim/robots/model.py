@@ -10,6 +10,7 @@ import mujoco
 
 from perception_tools.geometry import FloatArray
 from policies.robot import JointLimits
+from sim.senses.pads import MountedPad
 
 EE_SITE = "ee"
 WRIST_CAMERA = "wrist"
@@ -26,6 +27,7 @@ class GripperModel:
         width_m: Smallest and largest opening [m].
         max_force_n: Largest continuous clamping force [N].
         speed_m_s: Speed of the opening [m/s].
+        pads: Tactile pads of the fingers, if any.
     """
 
     joint_names: tuple[str, str]
@@ -34,6 +36,7 @@ class GripperModel:
     width_m: tuple[float, float]
     max_force_n: float
     speed_m_s: float
+    pads: tuple[MountedPad, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,3 +67,22 @@ def _weights(xp: Any, at_m: Any, length_m: float, num: int) -> Any:
     """Return the share of each of `num` taxels, (...) to (..., num); they add up to 1."""
     place = ((at_m / length_m + 0.5) * num - 0.5).clip(0.0, num - 1.0)
     return xp.stack([(1.0 - abs(place - k)).clip(0.0) for k in range(num)], -1)
+
+
+@dataclass(frozen=True)
+class MountedPad:
+    """A pad on a body of a robot.
+
+    Attributes:
+        name: Name of the sensor.
+        body: The body.
+        pad: Its taxels.
+        pos_m: Centre of its surface in the body [m].
+        quat_wxyz: Rotation of its frame in the body.
+    """
+
+    name: str
+    body: str
+    pad: Pad
+    pos_m: tuple[float, float, float]
+    quat_wxyz: tuple[float, float, float, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from perception_tools.tool import Tool
 from tests.contracts.tool_suite import ToolBench, ToolSuite
 from tests.perception_tools.raycast import Solid, bowl_sdf, box_sdf, cylinder_sdf
 from tests.perception_tools.tables import box_at, make_table
+from tests.perception_tools.test_feel import make_senses
 
 
 def make_bench() -> ToolBench:
@@ -44,8 +46,10 @@ def make_bench() -> ToolBench:
         },
         "grasp": {"mask": "mask_1", "max_candidates": 4},
         "draw": {"image": "image_1", "points": [[0.5, 0.15, 0.05]], "boxes": ["box_2"], "labels": ["block"]},
+        "feel": {},
     }
-    return ToolBench(table.ctx, load_tools(), arguments, needs_fresh={"grasp": "mask"})
+    ctx = replace(table.ctx, senses=make_senses())
+    return ToolBench(ctx, load_tools(), arguments, needs_fresh={"grasp": "mask"})
 
 
 class TestEveryTool(ToolSuite):

@@ -9,7 +9,9 @@ import pytest
 
 from perception_tools.artifacts import ArtifactError
 from perception_tools.errors import ErrorKind
+from perception_tools.registry import load_tool
 from perception_tools.results import ArtifactPart
+from tests.perception_tools.test_feel import make_senses
 from tests.vlm_agent.toys import call, grow, make_context, misbehave, sleep, stall
 from vlm_agent.executor import Executor, ExecutorConfig
 from vlm_agent.process_host import related
@@ -95,6 +97,14 @@ def test_missing_self_filter_is_said_not_ignored():
     ) as executor:
         result = run(executor, "misbehave", how="self_filter")
     assert result.error is ErrorKind.INFRASTRUCTURE and "self filter" in result.message
+
+
+def test_senses_that_are_out_of_reach_are_said_not_ignored():
+    feel = load_tool("feel")
+    context = replace(make_context(), senses=make_senses())
+    with Executor([feel], context, ExecutorConfig(process=("feel",), infrastructure_retries=0)) as executor:
+        result = run(executor, "feel")
+    assert result.error is ErrorKind.INFRASTRUCTURE and "robot's senses" in result.message
 
 
 def test_cancellation_kills_the_worker(executor):

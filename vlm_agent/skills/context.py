@@ -12,6 +12,7 @@ import numpy as np
 from perception_tools.artifacts import Workspace
 from perception_tools.camera import Camera
 from perception_tools.geometry import BoolArray, FloatArray, Transform
+from perception_tools.senses import Senses
 from perception_tools.tool import ToolContext
 from policies.motion import Kinematics
 from policies.robot import JointTrajectory, MotionResult, Robot
@@ -204,6 +205,7 @@ class SkillContext(ToolContext):
         workspace: Workspace | None = None,
         config: SkillConfig | None = None,
         settings: Mapping[str, Any] | None = None,
+        senses: Senses | None = None,
     ) -> SkillContext:
         """Build the context of a run, with the self filter that perception uses too."""
         memory = SkillMemory()
@@ -213,6 +215,7 @@ class SkillContext(ToolContext):
             clock=robot.clock,
             settings=settings or {},
             is_robot=self_filter(robot, kinematics, memory),
+            senses=senses,
             robot=robot,
             kinematics=kinematics,
             memory=memory,
