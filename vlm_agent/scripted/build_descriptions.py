@@ -170,6 +170,10 @@ class DescriptionRules:
         )
         if degree.key not in ("near", "far") or is_loose:
             return None
+        if anchor.text.startswith(("my ", "your ", "our ")) and any(
+            isinstance(c, ast.Named) for c in anchor.constraints
+        ):
+            return None  # "nearest my chair": a place of the speaker's
         sides = [
             c
             for c in anchor.constraints
@@ -192,8 +196,10 @@ class DescriptionRules:
             return degree
         return ast.Compared(degree.word, degree.key, degree.most, anchor)
 
-    def farther(self, kids: Kids) -> Constraint:
+    def farther(self, kids: Kids) -> Constraint | None:
         anchor = every(kids, Description)[0]
+        if anchor.landmark == "table":
+            return None
         far = Degree("farther", "far", form="comparative")
         return replace(far, anchor=None if anchor.landmark == "viewer" else anchor)
 

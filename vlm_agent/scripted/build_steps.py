@@ -43,19 +43,22 @@ class StepRules:
         anchor = kids[-1]
         if anchor.landmark == "table" and rel.name in ("on", "next_to"):
             return Target("anywhere", is_motion=rel.is_motion)
-        if anchor.landmark == "hand":
+        if anchor.landmark == "hand" or (ast.Other() in anchor.constraints and anchor.wants_many):
             return None
         return Target(rel.name, (anchor,), rel.frame, _length(kids), rel.is_motion)
 
     def target_to(self, kids: Kids) -> Target:
         anchor = kids[1]
+        if _is_side(anchor):
+            return None
         if anchor.landmark in ("viewer", "robot"):
             return Target("in_front_of" if anchor.landmark == "viewer" else "behind")
         return Target("anywhere") if anchor.landmark == "table" else Target("to", (anchor,))
 
     def target_between(self, kids: Kids) -> Target | None:
         anchors = tuple(every(kids, Description))
-        return Target("between", anchors) if are_several(anchors) else None
+        are_told = all(a.constraints or a.is_pronoun or a.landmark for a in anchors)
+        return Target("between", anchors) if are_several(anchors) and are_told else None
 
     def target_middle(self, kids: Kids) -> Target | None:
         anchor = every(kids, Description)[0]
@@ -131,6 +134,8 @@ class StepRules:
     move_shifted = move
 
     def move_bare(self, kids: Kids) -> ast.Move | None:
+        if any(d.is_one and not d.constraints for d in every(kids, Group)[0].items):
+            return None  # "the ball, the one left of the mug": words about the ball
         return self.move(kids)
 
     def move_it(self, kids: Kids) -> ast.Move | None:
@@ -138,7 +143,11 @@ class StepRules:
 
     def move_from(self, kids: Kids) -> ast.Move | None:
         moved, source = self.move(kids), every(kids, Description)[0]
-        if _is_side(source) or source.wants_many:
+        if (
+            _is_side(source)
+            or source.wants_many
+            or (moved and any(_lacks_anchor(c) for d in moved.objects for c in d.constraints))
+        ):
             return None
         if moved is None or source.landmark:
             return moved
@@ -151,6 +160,8 @@ class StepRules:
         if comparatives and comparatives[0].entry.value.key != "far":
             return None
         anchor = every(kids, Description)[0]
+        if anchor.landmark == "table":
+            return None
         toward = {"viewer": Target("behind"), "robot": Target("in_front_of")}
         return ast.Move(
             every(kids, Group)[0].items, toward.get(anchor.landmark or "", Target("away_from", (anchor,)))
@@ -197,7 +208,11 @@ class StepRules:
         picked, source = self.pick(kids), every(kids, Description)[0]
         if verb(kids) in ("take", "get", "retrieve", "fetch") and source.landmark != "table":
             return self.take_out(kids)
-        if _is_side(source) or source.wants_many:
+        if (
+            _is_side(source)
+            or source.wants_many
+            or (picked and any(_lacks_anchor(c) for c in picked.object.constraints))
+        ):
             return None
         if picked is None or source.landmark:
             return picked
@@ -211,7 +226,7 @@ class StepRules:
 
     def take_it_out(self, kids: Kids) -> ast.Move | None:
         items = every(kids, Group)[0].items
-        if any(d.landmark for d in items) or verb(kids) in ("remove", "extract", "unstack"):
+        if any(d.landmark for d in items) or verb(kids) in ("remove", "extract", "unstack", "pick"):
             return None  # "remove the block" does not say from where
         return ast.Move(items, Target("anywhere"))
 

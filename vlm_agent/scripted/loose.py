@@ -37,6 +37,7 @@ from vlm_agent.scripted.words import Word, correct, split_words
 
 MAX_EXPANSIONS = 6000
 MAX_READINGS = 6
+_LIFT = ("bring", "remove", "move", "pull", "haul", "draw", "get", "take", "tug", "work", "guide")
 _CARRY = ("carry", "bring", "move", "take", "transport", "get", "convey", "haul", "guide")
 
 
@@ -232,12 +233,12 @@ class _Steps:
         elif self.frame.things and not self.frame.is_wished:
             self._start()
         self.frame.verb, self.frame.kind = item.value, "fill"
-        if item.value == "top":
+        if item.value in ("top", "crown", "cap", "adorn"):
             self.frame.kind = "top"
 
     def _contain(self, item: Item, following: Item | None) -> None:
         frame = self.frame
-        is_need = item.value in ("need", "require", "lack", "miss", "deserve", "await", "want")
+        is_need = item.value in ("need", "require", "lack", "miss", "deserve", "await", "want", "crave")
         if not (frame.things and (frame.is_wished or is_need)) or frame.verb or frame.place:
             raise _Impossible
         if is_need and (frame.is_wished or item.form not in ("s", "ing")):
@@ -273,6 +274,8 @@ class _Steps:
 
     def _placefor(self, item: Item, following: Item | None) -> None:
         """Read "the right place for the ball is the bowl"."""
+        if self.frame.things:
+            raise _Impossible
         self._want(item, following)
         self.frame.is_home = True
 
@@ -444,8 +447,7 @@ class _Steps:
 
     def _flush_held(self, frame: _Frame, *, is_last: bool) -> None:
         is_pick = frame.kind == "pick" or (
-            frame.is_held
-            and (frame.is_wished or frame.verb in PICK or frame.verb in ("bring", "remove", "move"))
+            frame.is_held and (frame.is_wished or frame.verb in PICK or frame.verb in _LIFT)
         )
         if not is_pick:
             moved_along = (
@@ -464,8 +466,13 @@ class _Steps:
                 and frame.verb in ("add", "put", "place", "insert", "store", "move")
             ):
                 return  # "the bowl lacks the ball; add it"
-            if frame.kind == "put" and frame.verb in _CARRY and len(frame.things) == 1 and not is_last:
-                self.steps.append(PickUp(frame.things[0]))  # "carry the ball over and set it down ..."
+            is_new = (
+                not (self.steps or self.mentions)
+                and len(frame.things) == 1
+                and not frame.things[0].is_pronoun
+            )
+            if frame.kind == "put" and is_new and not is_last:
+                self.mentions += frame.things  # "carry the ball over and set it down ..."
                 return
             raise _Impossible
         if frame.form == "ed" and not (frame.is_wished):
@@ -499,6 +506,9 @@ class _Steps:
             steps.append(step)
         if not steps or self.pending:
             raise _Impossible
+        first = steps[0]
+        if isinstance(first, Move) and first.target.anchors == (IT,) and not self.mentions:
+            raise _Impossible  # "at it" points to nothing
         last = steps[-1]
         if (
             isinstance(last, PickUp)

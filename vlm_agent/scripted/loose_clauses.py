@@ -22,7 +22,7 @@ from vlm_agent.scripted.loose_words import (
     verb_forms,
 )
 from vlm_agent.scripted.spatial_words import RELATION_OF, Rel
-from vlm_agent.scripted.syntax import Description, Target
+from vlm_agent.scripted.syntax import Degree, Description, Target
 
 BOUNDARIES = frozenset((",", ".", ";", ":", "and", "then", "so"))
 _PLACES = "spot place position space area location point room gap region zone patch slot".split()
@@ -42,7 +42,7 @@ PICK_IDIOMS = re.compile(
     rf"(?:(?:your|the|those|that|its) )?(?:\w+ )?{_BODY} (?:firmly |gently |tightly |securely |carefully )?(?:around|round|on|onto|over|about|upon|to)(?: (?:pick|lift|grab|raise|hold|grasp|take)(?: up)?)?"
     r"|(?:get|take|grab|catch|have|keep|lay|getting|taking|grabbing|keeping|maintain|seize|gain|took|got) (?:a |an |your )?(?:firm |good |tight |proper |secure |nice |gentle |careful |strong |solid |steady )?"
     r"(?:hold|grip|grasp|possession|control|purchase)(?: up)?(?: (?:of|on|onto|around))?"
-    r"|reach(?:ing)? (?:out |over |down |across )*(?:for|to(?=(?: the)))(?: and)?(?! you)"
+    r"|up with|pick(?:ing)? out|single out|choose|select|grab ahold of|get ahold of|take ahold of|reach(?:ing)? (?:out |over |down |across )*(?:for|to(?=(?: the)))(?: and)?(?! you)"
     r"|(?:pick|scoop|snatch|gather|lift|take|hold|get|haul|hoist|bring|raise|fish|snap|grab|sweep|heft|tug|pull|draw|picks|pluck)(?:s|ed|ing|ping|bing|ting)? up"
     r"|(?:picking|picked|lifting|lifted|scooping|held|holding|taken|taking|raised|raising|getting|bringing|brought) up"
     r"|(?:hold|hang|latch|cling|grab|keep|holding|hanging) on(?:to| to)"
@@ -99,7 +99,7 @@ WANT_PHRASES = re.compile(
     r"(?:i|we) (?:would |will |d |shall |do |really |just |absolutely |now |simply |also |kindly |only |still |quite |currently |actually |dearly |so )*"
     r"(?:want|need|like|love|prefer|wish|fancy|hope to (?:see|have|find|get)|expect|require|appreciate|desire|request|rather|ask|demand|order|insist|suggest|propose|enjoy|crave|recommend|vote|long|welcome|value|"
     r"dream|look)(?: (?:for|that|to|of|on|it|if|forward|see|seeing|have|having|get|find|finding|view|getting|be|watch|know|please|out|able))*"
-    r"|(?:i am|we are|i have been) (?:after|looking for|asking for|hoping for|hoping|wanting|wishing for|in need of|requesting|keen to have|keen on|keen to see|dreaming of|requiring|thinking of|"
+    r"|(?:i am|we are) going to (?:need|want|require|have|like)(?: to have| to see)?|(?:i am|we are|i have been) (?:after|looking for|asking for|hoping for|hoping|wanting|wishing for|in need of|requesting|keen to have|keen on|keen to see|dreaming of|requiring|thinking of|"
     r"eager to see|eager to have|waiting for|expecting|longing for|dying to see|hoping to see|hoping to have|hoping that|happy to have|happy with)(?: you)?(?: to)?"
     r"|(?:can|could|may|might|shall|will|would) (?:i|we) (?:please |just |kindly |possibly |maybe )*(?:have|get|see|find|ask for|request|order)(?: to (?:have|see))?"
     r"|(?:my|our) (?:\w+ )?(?:wish|plan|idea|hope|request|goal|aim|desire|dream|preference|suggestion|intention|order|instruction|proposal|vision|command|need|demand|vote|order of the day) (?:is|would be|was|will be)"
@@ -254,6 +254,21 @@ class Clauses(Descriptions):
             and self.word(i + 2) in ("comes", "goes", "come", "go")
         ):
             found.append((Item("lift"), i + 3, 0.0))
+        for j in self.phrase(
+            i,
+            (
+                "could use",
+                "could do with",
+                "is missing",
+                "is short of",
+                "is in want of",
+                "is lacking",
+                "has room for",
+                "is waiting for",
+                "is ready for",
+            ),
+        ):
+            found.append((Item("contain", "need", "s"), j, 0.0))
         if word == "with":
             found.append((Item("with"), i + 1, 0.0))
         end = self.match(_BEHOLD, i)
@@ -352,6 +367,12 @@ class Clauses(Descriptions):
                 (Target("to", (a,), is_motion=True), k) for a, k in self.np(end) if not a.landmark
             ]
             found += [(Item("home", t, self.words[i]), k, 0.0) for t, k in homes]
+        if (
+            self.word(i) == "up"
+            and self.word(i + 1) in ("", ",", ".", "and", "please", "for", "now", "so", "then", "thanks")
+            and i > 1
+        ):
+            found.append((Item("held"), i + 1, 0.05))
         end = self.match(HELD, i)
         if end > 0:
             found.append((Item("held"), end, 0.0))
@@ -412,7 +433,12 @@ class Clauses(Descriptions):
                 yield Target(rel.name, (anchor,), rel.frame, is_motion=rel.is_motion), k
 
     def _target_to(self, anchor: Description) -> Iterator[Target]:
-        if anchor.landmark == "hand":
+        sides = [
+            c
+            for c in anchor.constraints
+            if isinstance(c, Degree) and c.key in ("left", "right", "front", "back")
+        ]
+        if anchor.landmark == "hand" or (sides and len(sides) == len(anchor.constraints)):
             return
         if anchor.landmark in ("viewer", "robot"):
             yield Target("in_front_of" if anchor.landmark == "viewer" else "behind")
@@ -539,6 +565,18 @@ class Clauses(Descriptions):
             ):
                 found.append((None, i + 1, 0.1))
         if word == "right" and self.word(i + 1) in (",", "next", "beside", "by", "in", "on", "at", "to", "behind", "up", "into", "onto", "inside", "there", "here", "away", "now", "over", "back", "alongside", "so", "down", "near", "close", "then", "between", "across", "off", "around", ""):  # fmt: skip
+            found.append((None, i + 1, 0.1))
+        if (
+            word == "do"
+            and self._begins_sentence(i)
+            and (verb_forms()["put"] | verb_forms()["pick"]).get(self.word(i + 1), ("", ""))[1] == "base"
+        ):
+            found.append((None, i + 1, 0.1))
+        if (
+            word == "right"
+            and self.lex(i + 1, "REL", "BETWEEN")
+            and self.word(i - 1) not in ("the", "to", "on", "far", "my", "your")
+        ):
             found.append((None, i + 1, 0.1))
         if word == "like" and (self.word(i - 1) in (",", "") or self.word(i + 1) == ","):
             found.append((None, i + 1, 0.1))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.kids import order
-from vlm_agent.scripted.loose_features import OPPOSITE, Features, Post
+from vlm_agent.scripted.loose_features import OPPOSITE, PEOPLE, Features, Post
 from vlm_agent.scripted.syntax import Constraint, Degree, Description
 from vlm_agent.scripted.words import AFTER_MODAL
 
@@ -69,6 +69,8 @@ class Descriptions(Features):
 
     def _pronouns(self, i: int) -> list[tuple[Description, int]]:
         word = self.word(i)
+        if self.words[i : i + 2] == ("the", "same") and not self.lex(i + 2, "NOUN", "ATTR", "COLOR", "ONE"):
+            return [(ast.IT, i + 2)]
         if word in ("it", "itself"):
             return [(ast.IT, i + 1)]
         if word in ("them", "themselves"):
@@ -107,6 +109,10 @@ class Descriptions(Features):
         if not found:
             found.append(("none", None, i))
         return found
+
+    def core_ends(self, i: int) -> list[int]:
+        """Return the ends of the adjectives and nouns that begin at a word."""
+        return [core.end for core in self.cores(i) if core.has_head]
 
     def cores(self, i: int) -> list[Core]:
         """Return what adjectives and nouns begin at a word."""
@@ -190,7 +196,7 @@ class Descriptions(Features):
     def _heads(self, before: tuple[Constraint, ...], j: int) -> list[Core]:
         found: list[Core] = []
         for entry, k in self.lex(j, "NOUN"):
-            if self.word(j) == "can" and self.word(k) in AFTER_MODAL:
+            if self.word(j) == "can" and (self.word(k) in AFTER_MODAL or self.word(j - 1) in PEOPLE):
                 continue
             noun = entry.value
             found.append(Core((*before, *((noun.shape,) if noun.shape else ())), k, True, noun.is_plural))
@@ -217,6 +223,8 @@ class Descriptions(Features):
         cores = list(self.cores(j))
         if kind == "the" and self.words[i] in ("the", "whichever", "whatever") and self.word(j) in _MEMBERS:
             cores.append(Core((), j + 1, True, is_one=True))
+        if self.words[i : i + 1] in (("whichever",), ("whatever",)) and self.word(j) == "of":
+            cores.append(Core((), j, True, is_one=True))
         for core in cores:
             if kind == "none" and not core.has_head:
                 continue
@@ -242,7 +250,7 @@ class Descriptions(Features):
             frontier = [
                 ((*posts, p), p.end)
                 for posts, j in frontier
-                for p in self.posts(j, depth, is_open=is_open and j == i)
+                for p in self.posts(j, depth, is_open=is_open)
                 if p.end > j
             ][:60]
             found += frontier

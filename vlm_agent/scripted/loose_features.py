@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from vlm_agent.scripted.loose_words import verb_forms
 from vlm_agent.scripted.spatial_words import RELATION_OF, Rel
 from vlm_agent.scripted.syntax import Constraint, Degree, Description, Frame, Related
 
+_SIDE_OF = {"left_of": "left", "right_of": "right", "in_front_of": "front", "behind": "back"}
 _FAR = frozenset("far furthest farthest further farther".split())
 _SIDES = {"left": "left", "right": "right", "front": "front", "back": "back", "rear": "back", "leftmost": "left",
           "rightmost": "right", "leftward": "left", "rightward": "right", "lefthand": "left", "righthand": "right",
@@ -52,7 +54,7 @@ SKIP = frozenset(
     "up down directly immediately also simply all apparently clearly obviously slightly a bit little somewhat "
     "sort kind of quite rather very really way much exactly only sits stands lies rests lives stays remains it "
     "as sort by far definitely even noticeably visibly considerably significantly so too more or less "
-    "itself own alone all by on its call consider turns turned out to stood sat lay sit stand lie rest live came comes come proves proved ends ended".split()
+    "got get gets itself own alone all by on its call consider turns turned out to stood sat lay sit stand lie rest live came comes come proves proved ends ended".split()
 )
 POSTURES = frozenset(
     "sitting standing lying resting placed positioned situated located found put left set laid parked kept stationed "
@@ -71,7 +73,26 @@ TABLE = (
     "on offer", "in total", "to be seen", "to be found", "lying around", "lying about", "around the place",
     "standing around", "sitting around", "sitting there", "standing there", "lying there", "as i sit here",
     "as we speak", "at the moment", "right now", "from here", "from where i sit", "from where i am", "from where i am sitting", "from where i stand",
-    "from my seat", "from my chair", "on it", "in existence", "going", "i know", "as i see it", "as far as i can see", "as far as i can tell",
+    "from my seat",
+    "that there is",
+    "there is to see",
+    "by a long way",
+    "by a mile",
+    "by a long shot",
+    "by some margin",
+    "by a wide margin",
+    "hands down",
+    "you can lay your hands on",
+    "you can get hold of",
+    "you can get your hands on",
+    "that we have",
+    "that you have",
+    "that i have",
+    "that we have got",
+    "that exists",
+    "of these",
+    "of those",
+    "of the whole lot", "from my chair", "on it", "in existence", "going", "i know", "as i see it", "as far as i can see", "as far as i can tell",
     "i believe", "i think", "on show", "in the lot", "in sight", "within sight", "by far", "by volume", "in volume", "in terms of size",
     "in bulk", "by size", "size wise", "sizewise", "in size", "in the bunch", "present here", "on the table here", "on the table there",
     "earlier", "previously", "a moment ago", "a minute ago", "a while ago", "a second ago", "just now", "this morning", "yesterday", "before", "last time", "for now",
@@ -79,6 +100,15 @@ TABLE = (
     "out of everything", "of everything", "on hand", "we have", "we have got", "we have here", "you have", "you have got", "i have", "i have got", "i have here", "i own",
     "in play", "on board", "in this scene", "in this picture", "in the group", "in the collection", "in this bunch", "in this lot", "in this group", "that exists",
     "on the table top", "in the whole scene", "on the whole table", "on the entire table",
+)  # fmt: skip
+STANDPOINTS = (
+    ("robot", re.compile(r"where (?:your|the) (?:\w+ )?(?:arm|base|body|gripper|hand|robot)(?: arm| base)? (?:is|are|starts?|begins?|sits?|stands?)(?: (?:mounted|fixed|bolted|attached|located|standing|based|anchored|now)(?: down| on| to)?)?(?: the table)?(?![^ ])")),
+    ("robot", re.compile(r"where you (?:are|stand|sit)(?: (?:mounted|fixed|bolted|attached|located|standing|based|anchored|now|sitting|positioned)(?: down| on)?)?(?![^ ])")),
+    ("robot", re.compile(r"the (?:foot|bottom|root|side|end|base|mount) of (?:your|the) (?:arm|robot|base|robot arm)(?![^ ])")),
+    ("robot", re.compile(r"(?:your|the robot 's|the arm 's) (?:gripper|arm|hand|robot) 's (?:base|mount|root|foot|side)(?![^ ])")),
+    ("viewer", re.compile(r"where (?:i|we) (?:am|are|sit|stand|look|watch)(?: (?:sitting|standing|seated|now|looking|watching|located|positioned|from))*(?![^ ])")),
+    ("viewer", re.compile(r"the (?:person|one|human|user|guy|man|woman|speaker|observer|people) (?:who |that )?(?:is |are )?(?:talking|speaking|giving|asking|telling|instructing|ordering|commanding|watching|looking|typing|sitting|standing)(?: (?:to you|the orders|you|this|orders|instructions|the commands|here|on|it|from|in front|the instructions|at you))*(?![^ ])")),
+    ("viewer", re.compile(r"the (?:edge|side|end|part) (?:of the table )?(?:that |which |where )?(?:i|we) (?:am|are|sit|stand)(?: (?:sitting|standing|seated))?(?: (?:at|on|by|near|next to))?(?![^ ])")),
 )  # fmt: skip
 _NEAREST = frozenset("nearest closest".split())
 _OWN = frozenset(
@@ -172,6 +202,10 @@ class Features:
             if self.words[i : i + len(parts)] == parts:
                 ends.append(i + len(parts))
         return sorted(set(ends), reverse=True)
+
+    def core_ends(self, i: int) -> list[int]:
+        """Return the ends of the adjectives and nouns that begin at a word."""
+        raise NotImplementedError
 
     def np(self, i: int, depth: int = 0) -> list[tuple[Description, int]]:
         """Return the noun phrases that begin at a word, with their ends."""
@@ -303,6 +337,7 @@ class Features:
         elif (
             not is_clause
             and self.word(j) not in POSTURES
+            and not self._is_posture(j)
             and self.word(j) not in ("just", "right", "currently", "over", "directly", "immediately")
         ):
             return
@@ -312,10 +347,21 @@ class Features:
             if j not in seen and j > i and not (is_clause and j == start):
                 seen.add(j)
                 yield j, is_clause
-            if self.word(j) in SKIP or self.word(j) in POSTURES:
+            if self.word(j) in SKIP or self.word(j) in POSTURES or self._is_posture(j):
                 j += 1
             else:
                 return
+
+    def _is_posture(self, j: int) -> bool:
+        """Whether an unknown participle stands before a place: "lurking behind the mug"."""
+        word = self.word(j)
+        known = word in RELATIVE or bool(self.lex(j))
+        return (
+            not known
+            and len(word) > 5
+            and word.endswith(("ing", "ed"))
+            and bool(self.lex(j + 1, "REL", "ONSIDE", "BETWEEN"))
+        )
 
     def _clause_of_people(self, j: int) -> int:
         """Return the end of "you can see", "somebody has put", "my wife left"; -1 if it is something else."""
@@ -349,6 +395,12 @@ class Features:
                 continue
             for anchor, k in self.np(j, depth + 1):
                 found += self._relation_post(rel, anchor, k)
+            side = _SIDE_OF.get(rel.name)
+            if side:
+                found += [
+                    Post((Degree(" ".join(self.words[i:k]), side, frame=rel.frame),), k)
+                    for k in self._others(j)
+                ]
         for _, j in self.lex(i, "BETWEEN"):
             for first, k in self.np(j, depth + 1):
                 if first.wants_many:
@@ -408,6 +460,10 @@ class Features:
             elif word == "from":
                 words.append(word)
                 j += 1
+                continue
+            elif word in ("with", "having", "has") and j == i:
+                j += 1
+                words.append("at")
                 continue
             elif word not in _AROUND_SIDE and word != "hand":
                 break
@@ -561,11 +617,23 @@ class Features:
             (None, j) for j in (*self.phrase(i, ME), *self._own_place(i, ("my", "our")))
         ]
         found += [(robot, j) for j in (*self.phrase(i, YOU), *self._own_place(i, ("your",)))]
+        ends = self._standpoint(i)
+        found += [(None, j) for j in ends.get("viewer", ())] + [(robot, j) for j in ends.get("robot", ())]
         if self.word(i) == "the" and found:
             return found[:1]
         found += [(d, j) for d, j in self.np(i, depth + 1) if not (d.landmark or d.is_pronoun)]
         longest = max((j for _, j in found[:1]), default=0)
         return [f for f in found if f[0] is not None or f[1] >= longest]
+
+    def _standpoint(self, i: int) -> dict[str, list[int]]:
+        """Read "where your arm is mounted", "the person talking to you", "the edge I am sitting at"."""
+        text = " ".join(self.words[i : i + 12])
+        out: dict[str, list[int]] = {}
+        for who, pattern in STANDPOINTS:
+            match = pattern.match(text)
+            if match:
+                out.setdefault(who, []).append(i + len(match.group().split()))
+        return out
 
     def _own_place(self, i: int, owners: tuple[str, ...]) -> list[int]:
         """Read "my own left hand", "your end of the table"."""
@@ -624,6 +692,19 @@ class Features:
             for j in self._reachable(i)
         ]
         found += self._reached_first(i, depth)
+        if self.word(i) in ("on", "at", "toward", "towards", "near") and self.word(i + 2) in (
+            "side",
+            "end",
+            "edge",
+            "half",
+            "own",
+        ):
+            robot = Description("the", landmark="robot", text="you")
+            found += [Post((Degree("my end", "near"),), j) for j in self._own_place(i + 1, ("my", "our"))]
+            found += [
+                Post((Degree("your end", "near", anchor=robot),), j)
+                for j in self._own_place(i + 1, ("your",))
+            ]
         for key, is_most, j in self._nearness(i):
             for k in self._links(j):
                 for anchor, end in self.anchor(k, depth):
@@ -890,6 +971,8 @@ class Features:
 
     def _than_others(self, i: int) -> list[int]:
         """Read "than all the others", "than any of the other ones is"."""
+        if self.word(i) in ("when", "if", "as") and self.word(i + 1) == "compared":
+            i += 1
         if self.word(i) not in ("than", "compared"):
             return []
         return self._others(i + 1 + (self.word(i + 1) in ("to", "with")))
@@ -903,10 +986,7 @@ class Features:
                 k += 1
             if self.word(k) == "other":
                 k += 1
-                heads = [m for _, m in self.lex(k, "NOUN", "ONE")] or [
-                    m for e, m0 in self.lex(k, "COLOR") for _, m in self.lex(m0, "NOUN", "ONE")
-                ]
-                ends += heads
+                ends += self.core_ends(k)
         return [e + (self.word(e) in ("is", "are", "does", "do")) for e in sorted(set(ends), reverse=True)]
 
     # ---- size ------------------------------------------------------------------------------------

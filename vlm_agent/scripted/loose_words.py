@@ -49,8 +49,8 @@ HOLDING = set(PICK) - {
     "hoist",
 }
 
-CONTAIN = "need require lack miss deserve await contain hold carry house receive accommodate have support bear host store include welcome take".split()
-FILL = "fill load stock furnish equip supply provide top populate".split()
+CONTAIN = "want need require lack miss deserve await crave contain hold carry house receive accommodate have support bear host store include welcome take".split()
+FILL = "fill load stock furnish equip supply provide top crown cap adorn populate".split()
 
 # What a thing does that is where it should be: "the block lives in the bowl".
 BELONG = """
@@ -127,10 +127,13 @@ just simply really very quite pretty rather actually basically essentially liter
 maybe perhaps possibly probably hopefully ideally preferably surely certainly definitely absolutely
 real nice nicely good great lovely wonderful brilliant perfect excellent fantastic amazing awesome super
 straight directly immediately instantly promptly soon asap quick quickly fast safely carefully gently
-bit little moment second minute while sec tad touch go come get see make try let that it this if
+bit little moment second minute sec tad touch go come get see make try let that it this if
 job task goal mission assignment objective aim idea plan wish request order instruction command
 buddy bud pal mate dear love honey sweetie sweetheart darling friend robot chief boss sir madam champ dude
 man bro folks guys machine bot
+better best well fine neat neater later earlier today tonight think thought know say says said tell told mean means feel looks seem seems regards sincerely yours
+someone somebody everyone anyone world life day morning afternoon evening night week guess suppose reckon bet believe sure certain honest true fact sake purpose
+point sense deal matter nearby meantime extra special gentle slow careful steady quiet smooth soft whenever wherever finally hurry rush guy
 happy glad grateful thankful delighted pleased thrilled kind able willing ready time next first finally lastly
 proceed continue start begin help ahead order way care
 up down away over across along back onwards
@@ -211,6 +214,19 @@ PASSED_OVER = tuple(
         r"just|possibly))*",
         r"(?:and )?(?:you are|that is|we are|then you are|you will be) (?:done|finished|it|all done|all set)", r"(?:i|we) would say(?: that)?", r"(?:clean|tidy|clear|straighten)(?:ing)? (?:up|the table|things|things up|up the table|the desk|up this mess|everything up|the place)? ?(?:by|and)",
         r"(?:rearrange|arrange|organi[sz]e|set|fix|change|adjust|sort)(?: up)? (?:things|everything|stuff|the table|the objects|it|the scene|the layout|matters)(?: around)? (?:so|such) that",
+        r"(?:i|we) bet you (?:can|could)(?: not)?", r"while you are (?:at it|there|about it|here)", r"before (?:i|we) (?:go|forget|leave|start|eat|begin)(?: home| out| it)?",
+        rf"(?:that|which|it|this) would (?:really |just |so )?(?:be|make) (?:{_ADV} )*{_NICE}(?: of you| for me| thanks)*", r"the (?:thing|job|task) to do(?: now| here)? is(?: to)?",
+        r"it is (?:[a-z]+ )?(?:required|necessary|important|essential|imperative|desired|crucial|vital|needed|wanted|requested|best|desirable|advisable)(?: that| for| to| if| to have| you)*",
+        r"all (?:i|we) (?:want|need|ask|ask for|am asking|would like)(?: of you| from you)? is(?: for| that| to have| to see)*",
+        r"(?:do|does|is|should|would|could|will|can|are) not (?:you|it|that|they)(?: think| agree| reckon| say| please)?(?= [,.]|$)",
+        r"(?:does|do|should) not (?:belong|go|be|live|sit) (?:here|there|on the table|where it is|on this table)",
+        r"(?:with )?(?:kind|best|warm) (?:regards|wishes)", r"yours (?:truly|sincerely)", r"it is (?:me|i|us)(?: again)?", r"(?:a )?(?:slight )?change of plans?",
+        r"(?:a |your |my |the )?(?:new|next|another|quick|small|little|one more|last|final|simple|easy|tiny|first|short) (?:task|job|thing|one|request|order|step|instruction|favour|favor|mission|command|errand)(?: for you| now| from me| of the day| today)*(?= [,.:])",
+        r"do you (?:think|reckon|believe)(?: that)? (?:you (?:can|could|might)|that)", r"(?:wherever|where) there is (?:enough )?(?:room|space|a free spot)",
+        r"(?:and )?(?:then )?(?:wait|stay (?:there|like that|put|still|so)|hold still|keep still|remain there)(?: for me| please)?(?= [.,]|$)",
+        r"while (?:i|we) [a-z]+(?: (?:up|the table|here|around|things|for|it|a moment|below|underneath))*", r"(?:i|we) need (?:someone|somebody|you|a robot) to", r"have a (?:go|try|shot|stab|crack) at",
+        r"(?:i|we) (?:can not|am not able to|could not|cannot) (?:reach|get there|do it|manage|get to|bend|stretch)(?: it| that| that far| there| up| myself| so| far)*", r"nice and [a-z]+",
+        r"from where (?:it|they) (?:is|are)(?: now)?", r"by (?:yourself|hand)", r"with (?:a )?(?:steady|gentle) hand", r"in (?:a|one) (?:\w+ )?(?:movement|motion|swoop)", r"to (?:me|my) it (?:seems|looks)",
         r"from now on", r"let us see (?:you|if you can|whether you can|how you)", r"(?:let me|let us|i want to|i would like to|i would love to) (?:see|watch) you", r"(?:go|come) on(?: then)?", r"for (?:a |the )?(?:good|starters|safety|safekeeping|tidiness|storage|convenience|fun|keeps|display|later)",
         r"if (?:possible|needed|necessary|need be|i may|i might|i may ask|at all possible)",
         r"(?:when|whenever|once) (?:you|ya) (?:are ready|can|have (?:a|the|some|got a) (?:moment|second|minute|sec|time|chance)|"
@@ -268,7 +284,11 @@ PASSED_OVER = tuple(
 
 # Those of them that wish for what follows: "it would be nice if the block was in the bowl".
 WISHES = (
-    *(p for p in PASSED_OVER if "rearrange" in p.pattern),
+    *(
+        p
+        for p in PASSED_OVER
+        if "rearrange" in p.pattern or "|imperative|" in p.pattern or "(?<![^ ])(?:all (?:i|we)" in p.pattern
+    ),
     PASSED_OVER[1],
     PASSED_OVER[2],
     PASSED_OVER[3],

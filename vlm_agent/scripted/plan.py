@@ -110,6 +110,11 @@ def _merged(reading: Reading) -> Reading:
     steps: list[Step] = []
     for step in reading.steps:
         before = steps[-1] if steps else None
+        if isinstance(step, Release) and isinstance(before, Move) and step.object in (IT, *before.objects):
+            continue  # "put it there and let go"
+        if isinstance(before, Release) and isinstance(step, Move) and step.objects == (IT,):
+            steps[-1] = replace(step, objects=(before.object,))  # "put it down and make sure it is ..."
+            continue
         if isinstance(step, ast.Forbid) and len(reading.steps) > 1:
             continue
         if isinstance(before, PickUp):

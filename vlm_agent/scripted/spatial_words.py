@@ -84,6 +84,9 @@ def places() -> Iterator[tuple[str, Side]]:
             yield f"{lead} {word}", ("middle", "camera")
     for word, side in _ADVERBS.items():
         yield word, (side, "camera")
+    for article in ("the ", "the far ", "the immediate "):
+        yield f"in {article}foreground", ("front", "camera")
+        yield f"in {article}background", ("back", "camera")
 
 
 def prepositions() -> Iterator[tuple[str, Rel]]:
