@@ -50,11 +50,14 @@ class ArmSolver(Solver):
         index = self.phase.clamp(max=len(options) - 1)
         return torch.stack(options)[index, torch.arange(len(index), device=index.device)]
 
+    def target(self) -> Tensor:
+        """Return where the action has led the grasp centre's target to [m], (num_envs, 3)."""
+        memory = self.task.reach.memory()
+        return torch.where(memory["fresh"][:, None], self.task.ee.pos, memory["goal_pos"])
+
     def move(self, p_world: Tensor, speed_m_s: float | Tensor) -> Tensor:
         """Return entries (num_envs, 3) that lead the grasp centre to points, no faster than a speed."""
-        memory = self.task.reach.memory()
-        target = torch.where(memory["fresh"][:, None], self.task.ee.pos, memory["goal_pos"])
-        gap = p_world - target
+        gap = p_world - self.target()
         length = torch.linalg.vector_norm(gap, dim=-1, keepdim=True) + 1e-9
         share = torch.as_tensor(speed_m_s * self.env.task.config.step_dt).reshape(-1, 1) / length
         # Half of the gap per step: an action that arrives one step late still converges.

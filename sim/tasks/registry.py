@@ -18,10 +18,14 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     "stack": ("sim.tasks.stack:Stack", "sim.solvers.stack:StackSolver"),
     "drawer": ("sim.tasks.drawer:Drawer", "sim.solvers.drawer:DrawerSolver"),
     "faucet": ("sim.tasks.faucet:Faucet", "sim.solvers.faucet:FaucetSolver"),
+    "wipe": ("sim.tasks.wipe:Wipe", "sim.solvers.wipe:WipeSolver"),
+    "press": ("sim.tasks.press:Press", "sim.solvers.press:PressSolver"),
     "hook_reach": ("sim.tasks.hook_reach:HookReach", "sim.solvers.hook_reach:HookReachSolver"),
     "tweezer_hand": ("sim.tasks.tweezer_hand:TweezerHand", "sim.solvers.tool_hand:OpeningSolver"),
     "lever_lift": ("sim.tasks.lever_lift:LeverLift", "sim.solvers.lever_lift:LeverLiftSolver"),
     "bridge_gap": ("sim.tasks.bridge_gap:BridgeGap", "sim.solvers.bridge_gap:BridgeGapSolver"),
+    "scissors_hand": ("sim.tasks.scissors_hand:ScissorsHand", "sim.solvers.tool_hand:OpeningSolver"),
+    "reorient": ("sim.tasks.reorient:Reorient", "sim.solvers.reorient:ReorientSolver"),
 }
 """Name to the task's class and its solver's."""
 
