@@ -1,6 +1,7 @@
 """Readers of senses in many simulations at once, on the `Physics` contract; both backends.
 
-Forces are those of the last physics step. `ContactSound` and `BodyTemperature` remember: call
+Forces are those of the last physics step. Arithmetic is elementwise: an environment's numbers do not
+depend on its batch. `ContactSound` and `BodyTemperature` remember: call
 `update` once per control step, `reset` in `Task.after_reset`, and hand their `memory` to `Task.memory`.
 """
 # pyright: reportAttributeAccessIssue=false
@@ -41,7 +42,7 @@ class TactileArray:
         """Forces on the taxels [N], (num_envs, rows, cols)."""
         contacts = self._sensor.value.unflatten(-1, (-1, CONTACT_WIDTH))
         force_n, points, normals = contacts[..., 0], contacts[..., 3:6], contacts[..., 6:9]
-        p_pad = (points - self.site.pos[:, None]) @ self.site.mat
+        p_pad = ((points - self.site.pos[:, None])[..., None] * self.site.mat[:, None]).sum(-2)
         normal_z = (normals * self.site.mat[:, None, :, 2]).sum(-1)
         return spread(torch, self.pad, p_pad, force_n, normal_z)
 

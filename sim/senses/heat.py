@@ -45,9 +45,9 @@ def conducted(
     rate, axes = xp.linalg.eigh(losses / root[..., :, None] / root[..., None, :])
     rate = rate.clip(0.0) * dt_s
     turned = axes.swapaxes(-1, -2)
-    now = (turned @ (root * (temperature - ambient))[..., None])[..., 0]
-    driven = (turned @ ((heat_w + 0.0 * temperature) / root)[..., None])[..., 0]
+    now = (turned * (root * (temperature - ambient))[..., None, :]).sum(-1)
+    driven = (turned * ((heat_w + 0.0 * temperature) / root)[..., None, :]).sum(-1)
     small = rate < 1e-6
     share = xp.where(small, 1.0 - 0.5 * rate, -xp.expm1(-rate) / xp.where(small, 1.0, rate))
     then = xp.exp(-rate) * now + share * dt_s * driven
-    return ambient + (axes @ then[..., None])[..., 0] / root
+    return ambient + (axes * then[..., None, :]).sum(-1) / root

@@ -94,7 +94,7 @@ class Impacts:
         self._open_s[...] = xp.where(is_loud, config.hold_s, self._open_s - dt_s).clip(0.0)
         lost = vel - self._before
         linear, angular = lost[..., :3], lost[..., 3:]
-        turned = (self.inertia @ angular[..., None])[..., 0]
+        turned = (self.inertia * angular[..., None, :]).sum(-1)
         energy = self._scale * (self.mass * (linear * linear).sum(-1) + (angular * turned).sum(-1))
         gain = xp.where(self._open_s > 0.0, (energy - self._peak).clip(0.0), 0.0)
         self._peak += gain
