@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.policy import ArraySpec, PolicySpec
@@ -233,6 +235,7 @@ class BatchEnv:
         """Write the complete state to an .npz file; `load_state` continues from it exactly (CPU)."""
         arrays = {f"physics.{k}": v for k, v in self.physics.save().items()}
         arrays |= {f"env.{k}": v.cpu().numpy() for k, v in self._memory().items()}
+        arrays["task"] = np.array(self.task.name)
         with Path(path).open("wb") as stream:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
 
@@ -240,10 +243,13 @@ class BatchEnv:
         """Continue from a file of `save_state` and return the observations there.
 
         Raises:
-            ValueError: If the file is of another task, model or number of environments.
+            ValueError: If there is no such file, or it is of another task, model or number of environments.
         """
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {k: stored[k] for k in stored.files}
+        arrays = _read_npz(Path(path))
+        name = str(arrays.get("task", ""))
+        if name != self.task.name:
+            is_what = f"is a state of task {name}, not" if name else "is not a state"
+            raise ValueError(f"{path} {is_what} of task {self.task.name}")
         memory = self._memory()
         missing = [k for k in memory if f"env.{k}" not in arrays]
         if missing:
@@ -417,6 +423,15 @@ class BatchEnv:
         action_names = tuple(name for term in self._actions for name in term.names)
         action = ArraySpec((self.num_actions,), action_names, low=-1.0, high=1.0)
         return PolicySpec(obs=obs, action=action, goal=goal, step_dt=self.task.config.step_dt)
+
+
+def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not an .npz file")
+    with np.load(path, allow_pickle=False) as stored:
+        return {k: stored[k] for k in stored.files}
 
 
 def compile_scene(task: Task) -> mujoco.MjModel:
