@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md and docs/parallel.md run; the README shows those of the first."""
+"""The examples of docs/extending.md, parallel.md and senses.md run; the README shows those of the first."""
 
 import re
 import sys
@@ -70,7 +70,9 @@ def test_example_runs_without_opengl(example, monkeypatch):
     example.run(render=False)
 
 
-@pytest.mark.parametrize("example", list(examples("docs/parallel.md")), ids=lambda e: e.title)
+@pytest.mark.parametrize(
+    "example", [*examples("docs/parallel.md"), *examples("docs/senses.md")], ids=lambda e: e.title
+)
 def test_example_of_parallel_simulation_runs(example):
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
     example.run(render=False)
