@@ -326,6 +326,10 @@ class EnvSuite:
             np.savez(stream, a=np.zeros(1))
         with pytest.raises(ValueError, match="is not a state of task"):
             env.load_state(tmp_path / "none.npz")
+        (tmp_path / "text.npz").write_text("not an archive")
+        for file, message in (("text.npz", "is not an .npz file"), ("nowhere.npz", "there is no file")):
+            with pytest.raises(ValueError, match=message):
+                env.load_state(tmp_path / file)
         assert not self.differences(env.reset(seed=0), before)
 
     # ---- faults -------------------------------------------------------------------------------------

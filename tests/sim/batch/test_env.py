@@ -6,8 +6,9 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[train]'")
 
+from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig
-from sim.tasks.registry import TASKS
+from sim.tasks.registry import TASKS, make_task
 from tests.contracts.env_suite import EnvSuite
 
 
@@ -44,3 +45,12 @@ class TestGpuEnv(OnWarp):
 
     physics = PhysicsConfig(backend="warp", device="cuda:0")
     tolerance = 1e-3
+
+
+def test_state_of_another_task_is_refused(tmp_path):
+    reach, push = (
+        BatchEnv(make_task(name), EnvConfig(2, fault_dir=str(tmp_path))) for name in ("reach", "push")
+    )
+    reach.save_state(tmp_path / "state.npz")
+    with pytest.raises(ValueError, match="is a state of task reach, not of task push"):
+        push.load_state(tmp_path / "state.npz")
