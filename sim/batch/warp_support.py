@@ -26,7 +26,6 @@ _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.Ove
 _UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS | mjw.OverflowType.EPA_HORIZON
 FATAL = int(mjw.OverflowType.ALL & ~_UNCONVERGED)
 _CONTACTS_PER_ENV, _CONTACTS_IN_ALL = 48, 512  # the room is shared: a few environments need more each
-_CONTACTS_WITH_ROWS = 32
 
 
 def start_warp(config: PhysicsConfig) -> wp.Device:
@@ -116,7 +115,7 @@ def room(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) -> dict[st
     most_rows = int(model.geom_condim.max(initial=1))
     if int(model.opt.cone) == int(mujoco.mjtCone.mjCONE_PYRAMIDAL):
         most_rows = max(1, 2 * (most_rows - 1))
-    rows = max(data.ne + data.nf + limits, data.nefc) + _CONTACTS_WITH_ROWS * most_rows
+    rows = max(data.ne + data.nf + limits, data.nefc) + _CONTACTS_PER_ENV * most_rows
     contacts = max(_CONTACTS_PER_ENV, -(-_CONTACTS_IN_ALL // num_envs), 2 * data.ncon)
     return {"njmax": config.njmax or rows, "nconmax": config.nconmax or contacts}
 
