@@ -27,7 +27,6 @@ from sim.tools.base import ToolHandle
 DROPPED_M: Final = 0.05
 """A tool that has moved farther in the hand than this is lost [m]."""
 
-_HEIGHT_M = 0.2  # of the palm's centre over the table
 _SETTLE_S = 2.0
 _MARK = (0.001, 0.007, 0.007)  # half sizes of the plates between which the goal lies
 
@@ -78,7 +77,7 @@ class Grasp:
     closed_targets: Tensor
 
 
-def tips_down(height_m: float = _HEIGHT_M) -> Transform:
+def tips_down(height_m: float) -> Transform:
     """Return ``T_world_palm`` whose thumb's side is below: a tool along root y points down."""
     axes = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
     return Transform.from_parts([-0.06, 0.09, height_m], axes, parent="world", child="palm")
@@ -92,8 +91,11 @@ class ToolHandTask(HandTask):
     """
 
     config: ToolHandConfig
+    height_m: ClassVar[float] = 0.2
+    """Of the palm's centre over the table [m]."""
     near_m: ClassVar[tuple[float, float, float]] = (0.13, -0.25, 0.2)
-    """Where the camera `view` is [m]."""
+    aim_m: ClassVar[tuple[float, float, float]] = (0.02, 0.0, 0.15)
+    """Where the camera `view` is, and what it looks at [m]."""
 
     @abstractmethod
     def add_tool(self, spec: mujoco.MjSpec) -> ToolHandle:
@@ -112,11 +114,11 @@ class ToolHandTask(HandTask):
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
-        spec = hand_scene(tips_down())
+        spec = hand_scene(tips_down(self.height_m))
         self.handle = self.add_tool(spec)
         for side in ("left", "right"):
             add_ghost(add_goal_marker(spec, f"goal_{side}", 0.0), mujoco.mjtGeom.mjGEOM_BOX, _MARK)
-        add_view(spec, eye=self.near_m, target=(0.02, 0.0, 0.15))
+        add_view(spec, eye=self.near_m, target=self.aim_m)
         return spec
 
     def bind(self, physics: Physics) -> None:
