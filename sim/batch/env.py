@@ -270,6 +270,29 @@ class BatchEnv:
         self._obs = self._observe()
         return self._obs
 
+    def copy_state(self, source: BatchEnv, rows: Tensor) -> None:
+        """Make each environment a copy of one of another `BatchEnv` of the same task, to plan in.
+
+        Physics, goal, controls, and what actions and the task remember are copied; model fields, latency
+        and the sums of the episode stay.
+
+        Args:
+            source: Where the states come from.
+            rows: Which environment of `source` each becomes, int64 (num_envs,).
+        """
+        state = {name: source.physics.field(name)[rows] for name in self._defaults}
+        self.physics.write(self._all, state)
+        mine, theirs = self._carried(), source._carried()
+        for name, value in mine.items():
+            value.copy_(theirs[name][rows])
+
+    def _carried(self) -> dict[str, Tensor]:
+        """Return what an environment remembers of its own, by name, (num_envs, ...) each."""
+        memory = {"ctrl": self._ctrl, "steps": self._steps, "desired_goal": self.desired_goal}
+        for k, term in enumerate(self._actions):
+            memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
+        return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
+
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor, by name, that the next step depends on besides physics."""
         memory = {

@@ -1,0 +1,108 @@
+import math
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[train]'")
+
+import torch
+
+from sim.batch.rng import EnvRandom
+from sim.solvers.mpc import MpcConfig
+from sim.solvers.reorient import ReorientSolver
+from sim.tasks.registry import make_task
+from sim.tasks.reorient import angle_between, quat_mul
+from tests.sim.tasks import solving
+
+SHAPES = ("cube", "box", "cylinder", "capsule", "ellipsoid")
+
+
+def test_angles_between_quaternions():
+    half = math.sqrt(0.5)
+    one = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    # A quarter turn about x; its negative is the same rotation; a half turn; a small one: cos(5e-5) == 1 in
+    # float32.
+    turned = torch.tensor([[half, half, 0, 0], [-half, -half, 0, 0], [0, 0, 1, 0], [1, 5e-5, 0, 0]])
+    expected = torch.tensor([math.pi / 2, math.pi / 2, math.pi, 1e-4])
+    assert torch.allclose(angle_between(turned, one), expected, rtol=1e-5)
+    q = EnvRandom(torch.arange(100)).quaternion("a")
+    assert (angle_between(q, q) < 1e-6).all()
+    assert torch.allclose(angle_between(quat_mul(q, turned[0]), q), torch.tensor(math.pi / 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("palm", ["up", "down"])
+@pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
+def test_goals_are_as_far_as_difficulty_says(palm, difficulty):
+    task = make_task("reorient", palm=palm, difficulty=difficulty)
+    env = solving.make_env("reorient", 128, palm=palm, difficulty=difficulty)
+    obs = env.reset(seed=5)
+    achieved, goal = obs["achieved_goal"], obs["desired_goal"]
+    angle = angle_between(achieved[:, :4], goal[:, :4])
+    # From 0.6 rad to 0.6 + (pi - 0.6) * difficulty.
+    assert angle.min() >= 0.6 - 1e-4 and angle.max() <= 0.6 + (math.pi - 0.6) * difficulty + 1e-4
+    assert angle.max() - angle.min() >= 0.8 * (math.pi - 0.6) * difficulty
+    assert (goal[:, 4:] == 0).all() and not task.success(achieved, goal).any()
+    assert torch.equal(env.physics.field("mocap_quat")[:, 0], goal[:, :4])
+
+
+def test_success_needs_the_angle_and_every_stillness():
+    task = make_task("reorient")
+    turn = torch.tensor([math.cos(0.195), math.sin(0.195), 0.0, 0.0])  # 0.39 rad
+    desired = torch.tensor([1.0, 0, 0, 0, 0, 0, 0])
+    good = torch.cat((turn, torch.tensor([0.24, 0.039, 0.49])))
+    assert task.success(good, desired)
+    for k, value in ((4, 0.26), (5, 0.041), (6, 0.51)):
+        moving = good.clone()
+        moving[k] = value
+        assert not task.success(moving, desired)
+    far = good.clone()
+    far[:2] = torch.tensor([math.cos(0.205), math.sin(0.205)])
+    assert not task.success(far, desired)
+
+
+@pytest.mark.parametrize(("palm", "shape"), [*(("up", s) for s in SHAPES), ("down", "cube"), ("down", "box")])
+def test_the_hand_holds_the_object_still(palm, shape):
+    env = solving.make_env("reorient", 4, palm=palm, shape=shape)
+    first = env.reset(seed=1)["achieved_goal"]
+    for _ in range(125):
+        obs, _, _, _, info = env.step(torch.zeros(4, env.num_actions))
+        assert not info["failed"].any()
+    assert (angle_between(obs["achieved_goal"][:, :4], first[:, :4]) < 0.1).all()
+    assert (obs["achieved_goal"][:, 4:] < torch.tensor([0.25, 0.04, 0.5])).all()
+
+
+@pytest.mark.parametrize("palm", ["up", "down"])
+def test_a_dropped_object_fails(palm):
+    env = solving.make_env("reorient", 2, palm=palm)
+    env.reset(seed=0)
+    gone = env.physics.field("qpos").clone()[:1]
+    gone[0, 16:19] += torch.tensor([0.0, 0.2, 0.0])
+    env.physics.write(torch.tensor([0]), {"qpos": gone})
+    _, _, terminated, _, info = env.step(torch.zeros(2, env.num_actions))
+    assert info["failed"].tolist() == [True, False] == terminated.tolist()
+
+
+def test_solver_turns_a_cube():
+    """The nearest goals, a quarter of an episode and few samples: the angle falls below the tolerance."""
+    env = solving.make_env("reorient", 2, difficulty=0.0)
+    solver, obs = ReorientSolver(env, MpcConfig(samples=24, horizon=10)), env.reset(seed=3)
+    for _ in range(60):
+        obs, _, _, _, info = env.step(solver.act(obs))
+        if info["success"].any():
+            return
+    pytest.fail(f"angles {angle_between(obs['achieved_goal'][:, :4], obs['desired_goal'][:, :4]).tolist()}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("palm", "difficulty", "least"), [("up", 1.0, 0.8), ("down", 0.5, 0.6)])
+def test_solver_rate(palm, difficulty, least):
+    assert solving.solve_rate("reorient", 20, palm=palm, difficulty=difficulty) >= least
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="unknown palm 'side'; use up or down"):
+        make_task("reorient", palm="side")
+    with pytest.raises(ValueError, match="unknown shape 'ball'; use cube, box"):
+        make_task("reorient", shape="ball")
+    with pytest.raises(ValueError, match=r"size_m is 0\.2 m"):
+        make_task("reorient", size_m=0.2)
