@@ -25,7 +25,7 @@ from torch import Tensor
 from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_saved, check_shape
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
-from sim.batch.warp_support import FATAL, put_model, raise_overflow, room, start_warp
+from sim.batch.warp_support import FATAL, put_model, raise_overflow, refusals, room, start_warp
 
 if TYPE_CHECKING:
     from sim.batch.warp_tracer import WarpTracer
@@ -214,7 +214,7 @@ class WarpPhysics:
     def _warm_up(self) -> None:
         """Compile and load every kernel of a step, before any graph is recorded; leaves the initial state."""
         _LOG.info("loading Warp's kernels; compiling them for the first time takes minutes")
-        with wp.ScopedDevice(self._place):
+        with wp.ScopedDevice(self._place), refusals():
             self._first_half()
             self._substeps(1)
             self._mask.fill_(True)

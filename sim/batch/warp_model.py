@@ -72,11 +72,8 @@ class ModelFields:
             ValueError: If there is no such field.
         """
         if name in self._own:
-            return self._own[name].to(torch.float32).clone()
-        if name not in MODEL_FIELDS:
-            raise ValueError(
-                f"{name!r} is not a field of MjModel that simulations can have values of their own for"
-            )
+            return self._own[name].to(torch.float32, copy=True)
+        _check_name(name)
         value = torch.as_tensor(self._base(name), dtype=torch.float32, device=self._device)
         return value.expand(self._num, *value.shape).clone()
 
@@ -88,7 +85,7 @@ class ModelFields:
             UnsupportedFeatureError: If Warp shares the field between simulations.
         """
         for name, values in fields.items():
-            self.value(name)
+            _check_name(name)
             if name.removeprefix("opt.") not in self._batched:
                 raise UnsupportedFeatureError(
                     f"sim=warp shares {name!r} between all simulations; use sim=cpu"
@@ -149,6 +146,13 @@ class ModelFields:
     def _base(self, name: str) -> np.ndarray:
         owner: Any = self._model.opt if name.startswith("opt.") else self._model
         return np.asarray(getattr(owner, name.removeprefix("opt.")))
+
+
+def _check_name(name: str) -> None:
+    if name not in MODEL_FIELDS:
+        raise ValueError(
+            f"{name!r} is not a field of MjModel that simulations can have values of their own for"
+        )
 
 
 def groups_of(names: Iterable[str]) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mujoco
@@ -59,10 +61,8 @@ def put_model(model: mujoco.MjModel) -> mjw.Model:
         raise UnsupportedFeatureError(f"sim=warp does not simulate {'; '.join(unsupported)}; use sim=cpu")
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
-        try:
+        with refusals():
             copy = mjw.put_model(model)
-        except (NotImplementedError, ValueError) as error:
-            raise UnsupportedFeatureError(f"sim=warp: {_one_line(error)} Use sim=cpu") from error
     for warning in raised:
         text = _one_line(warning.message)
         if "CUDA" not in text:
@@ -70,6 +70,15 @@ def put_model(model: mujoco.MjModel) -> mjw.Model:
         _LOG.warning("%s", text)
     copy.opt.warn_overflow = 0  # `faults` raises; Warp would print from its kernels
     return copy
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what Warp refuses by itself into an error that names it."""
+    try:
+        yield
+    except (NotImplementedError, ValueError) as error:
+        raise UnsupportedFeatureError(f"sim=warp: {_one_line(error)} Use sim=cpu") from error
 
 
 def _unsupported(model: mujoco.MjModel) -> list[str]:
