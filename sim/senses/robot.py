@@ -27,6 +27,8 @@ from sim.senses.heat import conducted
 from sim.senses.impact import Impacts, SoundConfig
 from sim.senses.pads import MountedPad, spread
 
+_STILL = 0.02  # slower than this an impact is far too weak to be heard [m/s], [rad/s]
+
 
 @dataclass(frozen=True)
 class RobotSensesConfig:
@@ -168,6 +170,7 @@ class RobotSenses:
         gravity = np.tile(m.opt.gravity, (len(bodies), 1))
         self._impacts = Impacts(np, m.body_mass[bodies], inertia, gravity, self._config.sound)
         self._impacts.forget(slice(None), self._velocities())
+        self._was_still = False
 
     def _velocities(self) -> FloatArray:
         """Return velocities of the centres of mass in world, and angular ones in body axes, (n, 6)."""
@@ -178,6 +181,10 @@ class RobotSenses:
         return vel
 
     def _hear(self, dt_s: float) -> None:
+        is_still = float(np.abs(self._data.qvel[self._dofs]).max(initial=0.0)) < _STILL
+        if is_still and self._was_still:
+            return  # most of the time: nothing moves
+        self._was_still = is_still and not self._impacts.memory()["open_s"].any()
         self._heard_j += float(self._impacts.update(self._velocities(), dt_s).sum())
 
     # ---- heat ---------------------------------------------------------------------------------
