@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from sim.batch.handles import Site
 from sim.batch.solver import Solver
 from sim.robots.fr3 import GRIPPER_SPEED_M_S, GRIPPER_WIDTH_M
 from sim.tasks.tool_use import ToolTask
+
+_GAIN: Final = 0.4  # share of the way to a target per control step: 1 swings without end at a latency of one
 
 HandPose = tuple[Tensor, Tensor]
 """Position (n, 3) [m] and rotation (n, 3, 3) of the grasp centre in world."""
@@ -142,8 +145,8 @@ class PhaseSolver(Solver):
         """Move the action term's target towards the phase's, no faster than the phase allows."""
         task, k = self.task, self.phase
         goal_pos, goal_mat = self._commanded()
-        move = _shorten(pos - goal_pos, self._step_m[k]) / task.step_m
-        turn = _shorten(rotvec(mat @ goal_mat.mT), self._step_rad[k]) / task.step_rad
+        move = _shorten(_GAIN * (pos - goal_pos), self._step_m[k]) / task.step_m
+        turn = _shorten(_GAIN * rotvec(mat @ goal_mat.mT), self._step_rad[k]) / task.step_rad
         if task.yaw_only:
             turn = turn[:, 2:]
         change = self._opening[k] - self._fingers

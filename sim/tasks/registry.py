@@ -26,6 +26,10 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     "bridge_gap": ("sim.tasks.bridge_gap:BridgeGap", "sim.solvers.bridge_gap:BridgeGapSolver"),
     "scissors_hand": ("sim.tasks.scissors_hand:ScissorsHand", "sim.solvers.tool_hand:OpeningSolver"),
     "reorient": ("sim.tasks.reorient:Reorient", "sim.solvers.reorient:ReorientSolver"),
+    "button_with_assembled_stick": (
+        "sim.tasks.button_with_assembled_stick:ButtonWithAssembledStick",
+        "sim.solvers.button_with_assembled_stick:ButtonWithAssembledStickSolver",
+    ),
 }
 """Name to the task's class and its solver's."""
 
