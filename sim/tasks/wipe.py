@@ -84,7 +84,7 @@ class Wipe(ArmTask):
         add_sponge(spec)
         for k in range(NUM_PATCHES):
             patch = add_goal_marker(spec, f"patch{k}", size_m=0.0)
-            for dx, dy, radius in ((0.0, 0.0, 0.013), (0.012, 0.005, 0.008), (-0.007, 0.011, 0.007)):
+            for dx, dy, radius in ((0.0, 0.0, 0.017), (0.015, 0.006, 0.011), (-0.009, 0.014, 0.009)):
                 patch.add_geom(
                     type=mujoco.mjtGeom.mjGEOM_CYLINDER, pos=[dx, dy, 0.0], size=[radius, 0.0004, 0.0],
                     rgba=[0.24, 0.15, 0.07, 1.0], contype=0, conaffinity=0, group=1, mass=0.0,
