@@ -29,6 +29,8 @@ PARTS: Final[tuple[Part, ...]] = ("rgb", "depth_m", "segmentation")
 SEEN_GROUPS: Final = (0, 2)
 """Geom groups that cameras see; 1 is goal markers, 3 and up are collision hulls."""
 
+_SHADOW_PX = 512  # of the shadow map; small images need no more, and software rendering is bound by it
+
 
 class BatchCameras:
     """One named camera of every environment.
@@ -42,8 +44,8 @@ class BatchCameras:
         max_depth_m: Depth beyond this reads 0 [m].
 
     Raises:
-        ValueError: If there is no such camera (lists those there are), a size is not positive, exceeds the
-            model's offscreen buffer (CPU backend), or a part is unknown.
+        ValueError: If there is no such camera (lists those there are), a size is not positive, or a part
+            is unknown.
         RenderingUnavailable: On the CPU backend without OpenGL; at the first `render`.
     """
 
@@ -126,13 +128,16 @@ class _EnvRenderer(TruthRenderer):
 
     def __init__(self, physics: Physics, width: int, height: int, max_depth_m: float) -> None:
         model, data = physics.mj_data(0)
+        model.vis.global_.offwidth, model.vis.global_.offheight = width, height
         lock: Any = nullcontext()
         super().__init__(model, data, lock, width=width, height=height, max_depth_m=max_depth_m)
         for group in range(6):
             self._option.geomgroup[group] = group in SEEN_GROUPS
 
     def show(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        """Draw this environment from now on."""
+        """Draw this environment from now on; the model is a copy of its own."""
+        model.vis.global_.offwidth, model.vis.global_.offheight = self.width, self.height
+        model.vis.quality.shadowsize = min(model.vis.quality.shadowsize, _SHADOW_PX)
         self._model, self._data = model, data
 
     def _labels(self, geom_ids: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -199,3 +199,11 @@ def test_bad_settings_are_refused(physics, change, message):
     settings = {"camera": "down", "width": WIDTH, "height": HEIGHT} | change
     with pytest.raises(ValueError, match=message):
         BatchCameras(physics, **settings)
+
+
+def test_an_image_may_be_larger_than_the_models_buffer(physics, model):
+    assert model.vis.global_.offwidth < 800
+    cameras = BatchCameras(physics, "down", 800, 16, parts=("depth_m",))
+    depth_m = cameras.render(torch.tensor([0]))["depth_m"]
+    assert tuple(depth_m.shape) == (1, 16, 800)
+    cameras.close()
