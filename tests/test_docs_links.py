@@ -85,7 +85,8 @@ def test_inline_overrides_compose(page):
         key = span.split("=")[0].lstrip("+")
         if not _OVERRIDE.match(span) or span in NOT_CONFIG or any(word in span for word in PLACEHOLDERS):
             continue
-        habilis.compose("run" if has_key("run", key) or span.startswith("+") else "bench", [span])
+        configs = [c for c in ("run", "bench", "play", "bench_sim") if has_key(c, key)]
+        habilis.compose("run" if span.startswith("+") or not configs else configs[0], [span])
 
 
 @page_of
@@ -93,7 +94,8 @@ def test_keys_that_are_named_exist(page):
     for span in spans(TEXTS[page]):
         if _KEY.match(span) and not span.endswith((".jsonl", ".html", ".mp4")):
             option = ("model=openai",) if span.startswith("model.") else ()
-            assert has_key("run", span, *option), f"{page.name} names the key {span}"
+            known = has_key("run", span, *option) or has_key("play", span)
+            assert known, f"{page.name} names the key {span}"
 
 
 def has_key(config, key, *overrides):
