@@ -47,7 +47,7 @@ class StepRules:
             return None
         return Target(rel.name, (anchor,), rel.frame, _length(kids), rel.is_motion)
 
-    def target_to(self, kids: Kids) -> Target:
+    def target_to(self, kids: Kids) -> Target | None:
         anchor = kids[1]
         if _is_side(anchor):
             return None

@@ -21,10 +21,10 @@ from lark.exceptions import UnexpectedEOF, UnexpectedToken
 from lark.lexer import Lexer, LexerState
 from lark.parsers.earley_forest import SymbolNode, TokenNode
 
-from vlm_agent.scripted import loose
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.build import Builder
 from vlm_agent.scripted.lexicon import lexicon
+from vlm_agent.scripted.loose.read import read, words_of
 from vlm_agent.scripted.syntax import Description, Reading, Task, descendants, with_frame
 from vlm_agent.scripted.words import Lexeme, Sentence, sentences, suggestions
 
@@ -79,6 +79,8 @@ def parse(text: str) -> Parsed:
     Raises:
         NotUnderstood: By neither; quotes the part that is not understood.
     """
+    if len(text.split()) > MAX_SENTENCES * MAX_WORDS:
+        raise TooMuch(f"more than {MAX_SENTENCES * MAX_WORDS} words are too many; say it in steps", text[:60])
     taken_back = _TAKEN_BACK.search(text)
     if taken_back:
         fragment = text[taken_back.start() :].strip(" ,.;-")
@@ -119,10 +121,10 @@ def parse_loosely(text: str) -> Parsed | None:
     """Return the tolerant reading of a text, None if there is none."""
     found: list[tuple[float, Task]] = []
     for is_corrected in (False, True):
-        words = [w.form for w in loose.words_of(text, is_corrected=is_corrected)]
+        words = [w.form for w in words_of(text, is_corrected=is_corrected)]
         if not words or len(words) > MAX_LOOSE_WORDS:
             return None
-        found, _ = loose.read(words)
+        found, _ = read(words)
         if found:
             break
     if not found:

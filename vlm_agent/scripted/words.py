@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vlm_agent.scripted.lexicon import Entry, lexicon, longest_phrase, vocabulary_words
-from vlm_agent.scripted.loose_words import HARMLESS, TELLING
+from vlm_agent.scripted.loose.fillers import HARMLESS, TELLING
 from vlm_agent.scripted.syntax import Frame
 
 _PATTERN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|->|[.,;:!?()&+\n]")

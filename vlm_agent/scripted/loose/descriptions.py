@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (tables of phrases)
 """Noun phrases of the tolerant reading: determiner, adjectives, noun, and features after it in any wording.
 
 Every word of a phrase must belong to something; none is passed over but a few that can't tell objects
@@ -11,7 +10,10 @@ from dataclasses import dataclass, replace
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.kids import order
-from vlm_agent.scripted.loose_features import OPPOSITE, PEOPLE, Features, Post
+from vlm_agent.scripted.loose.features import Features
+from vlm_agent.scripted.loose.lookup import Post
+from vlm_agent.scripted.loose.tables import OPPOSITE, PEOPLE
+from vlm_agent.scripted.loose.text import idioms, terms
 from vlm_agent.scripted.syntax import Constraint, Degree, Description
 from vlm_agent.scripted.words import AFTER_MODAL
 
@@ -20,11 +22,16 @@ MAX_DEPTH = 3
 _GENERIC_HEADS = ("block", "cube", "box")
 _THE = frozenset("the this that these those my our your said his her their".split())
 _ALL = (
-    ("all the", None), ("all of the", None), ("all", None), ("every", None), ("each", None), ("every single", None), ("all these", None),
-    ("all those", None), ("both", 2), ("both the", 2), ("both of the", 2), ("each of the", None), ("all my", None), ("all our", None),
-)  # fmt: skip
+    *(
+        (words, None)
+        for words in idioms("all the; all of the; all; every; each; every single; all these; all those")
+    ),
+    *((words, None) for words in idioms("each of the; all my; all our")),
+    *((words, 2) for words in idioms("both; both the; both of the")),
+)
 _EMPTY_ADJECTIVES = frozenset(
-    "very one single actual said particular lone sole whole very same absolute overall looking dear trusty nearby".split()
+    "very one single actual said particular lone sole whole very same absolute overall looking dear "
+    "trusty nearby".split()
 ) - {"same"}
 _LANDMARKS = {"TABLE": "table", "ROBOT": "robot", "VIEWER": "viewer", "HAND": "hand"}
 _EDGE = "edge"
@@ -139,7 +146,7 @@ class Descriptions(Features):
             and self.lex(j - 1, "COLOR", "SIZE", "FORM", "SOFT", "COMP", "EXTREME")
         ):
             found.append(((), j + 1))
-        if word in ("last", "first", "outermost", "extreme", "furthest", "farthest", "utmost"):
+        if word in terms("last first outermost extreme furthest farthest utmost"):
             found.append(((Degree(word, _EDGE),), j + 1))  # only with a side: "the last block on the left"
         if word in _EMPTY_ADJECTIVES or word in ("our", "its"):
             found.append(((), j + 1))
@@ -171,17 +178,7 @@ class Descriptions(Features):
     def _side_adjective(self, j: int) -> list[tuple[tuple[Constraint, ...], int]]:
         """Read "far left", "right hand most", "outermost left"."""
         k = j
-        while self.word(k) in (
-            "most",
-            "far",
-            "very",
-            "extreme",
-            "outer",
-            "outermost",
-            "utmost",
-            "furthest",
-            "farthest",
-        ):
+        while self.word(k) in terms("most far very extreme outer outermost utmost furthest farthest"):
             k += 1
         for entry, m in self.lex(k, "SIDE"):
             while self.word(m) in ("hand", "handed", "side", "most"):
@@ -308,9 +305,9 @@ class Descriptions(Features):
     def _chosen_from(self, i: int, depth: int) -> list[tuple[Description, int]]:
         """Read "of the two balls, the smaller one"."""
         found: list[tuple[Description, int]] = []
-        if depth or self.word(i) not in ("of", "out", "from", "among", "amongst", "between"):
+        if depth or self.word(i) not in terms("of out from among amongst between"):
             return found
-        for group in self._group(i, 1):
+        for group in self.group(i, 1):
             j = group.end + (self.word(group.end) == ",")
             for what, end in self.np(j, 1):
                 ranks = [c for c in what.constraints if isinstance(c, Degree) and c.form != "positive"]
@@ -345,22 +342,11 @@ class Descriptions(Features):
     def _completed(self, i: int, core: Core, near: Degree, depth: int) -> list[tuple[Description, int]]:
         found = []
         j = core.end
-        while self.word(j) in (
-            "there",
-            "here",
-            "is",
-            "lying",
-            "sitting",
-            "standing",
-            "around",
-            "of",
-            "all",
-            "them",
-        ):
+        while self.word(j) in terms("there here is lying sitting standing around of all them"):
             if self.word(j) == "of" and self.word(j + 1) != "all":
                 break
             j += 1
-        if self.word(j) not in ("to", "from", "of", "by", "towards"):
+        if self.word(j) not in terms("to from of by towards"):
             return found
         for anchor, end in self.anchor(j + 1, depth):
             degree = replace(near, anchor=anchor)

@@ -1,121 +1,18 @@
-# ruff: noqa: E501 (tables of phrases)
-"""The tolerant reading: what the strict grammar does not cover, put together from what a sentence must say.
-
-A sentence is cut into pieces in every possible way: things, places, verbs of putting and of holding, wishes
-("should", "I want"), and words that may be passed over (politeness, adverbs of manner, reasons). A reading is
-accepted only if no word is left over and the pieces make steps: one thing and one place for a verb that moves,
-one thing for a verb that holds. Negations, conditions, quantities beyond determiners, unknown nouns, verbs and
-adjectives are never passed over, so a sentence that has them is refused.
-"""
+"""From the pieces of a sentence to steps, left to right."""
 
 from __future__ import annotations
 
-import heapq
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import count
 
-from vlm_agent.scripted import loose_words
-from vlm_agent.scripted.lexicon import vocabulary_words
-from vlm_agent.scripted.loose_clauses import (
-    BACKGROUND,
-    HELD,
-    HOLDING_VERBS,
-    PICK_IDIOMS,
-    PUT_IDIOMS,
-    SHALL_PHRASES,
-    WANT_PHRASES,
-    Clauses,
-    Item,
-)
-from vlm_agent.scripted.loose_features import GROUP_WORDS, KIN, ME, OTHERS, PEOPLE, POSTURES, SKIP, TABLE, YOU
-from vlm_agent.scripted.loose_words import PICK, verb_forms
+from vlm_agent.scripted.loose.pieces import HOLDING_VERBS
+from vlm_agent.scripted.loose.places import Item
+from vlm_agent.scripted.loose.text import terms
+from vlm_agent.scripted.loose.verbs import PICK
 from vlm_agent.scripted.syntax import IT, Description, Mention, Move, PickUp, Step, Target, Task, descendants
-from vlm_agent.scripted.words import Word, correct, split_words
 
-MAX_EXPANSIONS = 6000
-MAX_READINGS = 6
-_LIFT = ("bring", "remove", "move", "pull", "haul", "draw", "get", "take", "tug", "work", "guide")
-_CARRY = ("carry", "bring", "move", "take", "transport", "get", "convey", "haul", "guide")
+_LIFT = terms("bring remove move pull haul draw get take tug work guide")
 
-
-def read(words: Sequence[str]) -> tuple[list[tuple[float, Task]], int]:
-    """Read a text of lower-case words and punctuation.
-
-    Returns:
-        Readings with their costs, cheapest first, and the number of words that could be read from the start on.
-    """
-    clauses = Clauses(tuple(words))
-    number = count()
-    heap: list[tuple[float, int, int, tuple[Item, ...]]] = [(0.0, next(number), 0, ())]
-    best: dict[tuple[int, tuple[Item, ...]], float] = {(0, ()): 0.0}
-    cache: dict[int, list] = {}
-    found: dict[Task, float] = {}
-    reached = 0
-    for _ in range(MAX_EXPANSIONS):
-        if not heap or len(found) >= MAX_READINGS:
-            break
-        cost, _, i, items = heapq.heappop(heap)
-        if cost > best.get((i, items), cost):
-            continue
-        reached = max(reached, i)
-        if i == len(words):
-            task = _task(items)
-            if task is not None:
-                found.setdefault(task, cost)
-            continue
-        if i not in cache:
-            cache[i] = clauses.pieces(i)
-        for piece, end, price in cache[i]:
-            after = items if piece is None else (*items, piece)
-            total = cost + price + (piece.cost if piece else 0.0)
-            key = (end, after)
-            if total < best.get(key, float("inf")) and _is_possible(after):
-                best[key] = total
-                heapq.heappush(heap, (total, next(number), end, after))
-    return sorted(((c, t) for t, c in found.items()), key=lambda pair: pair[0]), reached
-
-
-def words_of(text: str, *, is_corrected: bool = True) -> list[Word]:
-    """Return the words of a text, full stops as "."; misspellings of known words are corrected on demand."""
-    out: list[Word] = []
-    for word in split_words(text):
-        form = "." if word.form in ".!?;\n" else word.form
-        form = correct(form) if is_corrected and form not in known_words() else form
-        out += (
-            []
-            if form in "()" or (form == "." and (not out or out[-1].form == "."))
-            else [replace(word, form=form)]
-        )
-    while out and out[-1].form in (".", ","):
-        out.pop()
-    return out
-
-
-@lru_cache(maxsize=1)
-def known_words() -> frozenset[str]:
-    """Return every word that the tolerant reading has a use for."""
-    tables = [form for table in verb_forms().values() for form in table]
-    listed = [
-        *loose_words.HARMLESS,
-        *loose_words.ADDRESS,
-        *loose_words.TELLING,
-        *BACKGROUND,
-        *KIN,
-        *PEOPLE,
-        *GROUP_WORDS,
-        *SKIP,
-        *POSTURES,
-    ]
-    patterns = [*loose_words.PASSED_OVER, HELD, PICK_IDIOMS, PUT_IDIOMS, SHALL_PHRASES, WANT_PHRASES]
-    in_patterns = [w for p in patterns for w in re.findall(r"[a-z']{2,}", p.pattern)]
-    phrases = [w for group in (TABLE, ME, YOU, OTHERS) for phrase in group for w in phrase.split()]
-    return vocabulary_words().union(tables, listed, in_patterns, phrases)
-
-
-# ---- from pieces to steps -------------------------------------------------------------------------
+_CARRY = terms("carry bring move take transport get convey haul guide")
 
 
 class _Impossible(Exception):
@@ -151,21 +48,22 @@ class _Frame:
         return bool(self.things and (self.place or self.is_held))
 
 
-def _is_possible(items: tuple[Item, ...]) -> bool:
+def is_possible(items: tuple[Item, ...]) -> bool:
     """Whether pieces read so far may become steps: a quick look at the last two."""
     last = items[-1] if items else None
     before = items[-2] if len(items) > 1 else None
     if last is None or before is None:
         return True
     same = {"thing", "place", "held"}
-    if last.kind == before.kind and last.kind in ("thing", "stop", "want", "shall", "be", "posture"):
+    if last.kind == before.kind and last.kind in terms("thing stop want shall be posture"):
         return last.kind != "thing" or any(
-            i.kind in ("fill", "contain", "give", "want", "shall", "where") for i in items[:-1]
+            i.kind in terms("fill contain give want shall where") for i in items[:-1]
         )
     return not (last.kind == before.kind and last.kind in same and last.kind != "thing")
 
 
-def _task(items: tuple[Item, ...]) -> Task | None:
+def task_of(items: tuple[Item, ...]) -> Task | None:
+    """Return the task that the pieces of a whole text make; None if they make none."""
     try:
         steps = _Steps().build(items)
     except _Impossible:
@@ -238,7 +136,7 @@ class _Steps:
 
     def _contain(self, item: Item, following: Item | None) -> None:
         frame = self.frame
-        is_need = item.value in ("need", "require", "lack", "miss", "deserve", "await", "want", "crave")
+        is_need = item.value in terms("need require lack miss deserve await want crave")
         if not (frame.things and (frame.is_wished or is_need)) or frame.verb or frame.place:
             raise _Impossible
         if is_need and (frame.is_wished or item.form not in ("s", "ing")):
@@ -463,7 +361,7 @@ class _Steps:
                 frame.kind == "put"
                 and frame.things == (IT,)
                 and after_move
-                and frame.verb in ("add", "put", "place", "insert", "store", "move")
+                and frame.verb in terms("add put place insert store move")
             ):
                 return  # "the bowl lacks the ball; add it"
             is_new = (

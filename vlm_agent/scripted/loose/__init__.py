@@ -1,0 +1,1 @@
+"""The tolerant reading of instructions: what the grammar does not cover; begin with `read.py`."""
