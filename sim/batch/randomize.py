@@ -15,6 +15,9 @@ from sim.batch.rng import EnvRandom
 
 Range = tuple[float, float]
 
+UNSET_RGBA = (0.5, 0.5, 0.5, 1.0)
+"""MuJoCo's default `geom_rgba`, which gives way to the material's colour."""
+
 
 @dataclass(frozen=True)
 class Randomization:
@@ -33,7 +36,8 @@ class Randomization:
         camera_pos_m: Standard deviation of the cameras' positions [m], per axis.
         camera_rot_rad: Standard deviation of the cameras' rotations [rad], per axis.
         light: Factor on the lights' diffuse intensity.
-        color: Largest change of each geom's colour, per channel, in [0, 1].
+        color: Largest change of each geom's colour (its material's, if it has none of its own), per
+            channel, in [0, 1].
     """
 
     mass: Range = (1.0, 1.0)
@@ -110,11 +114,11 @@ def draw_model_fields(spread: Randomization, model: mujoco.MjModel, random: EnvR
         gain[..., 0] *= factor
         bias[..., 1] *= factor
         fields |= {"actuator_gainprm": gain, "actuator_biasprm": bias}
-    fields |= _looks(spread, own, random)
+    fields |= _looks(spread, own, random, model)
     return fields
 
 
-def _looks(spread: Randomization, own: Any, random: EnvRandom) -> dict[str, Tensor]:
+def _looks(spread: Randomization, own: Any, random: EnvRandom, model: mujoco.MjModel) -> dict[str, Tensor]:
     fields: dict[str, Tensor] = {}
     if spread.camera_pos_m:
         value = own("cam_pos")
@@ -128,11 +132,20 @@ def _looks(spread: Randomization, own: Any, random: EnvRandom) -> dict[str, Tens
     if _varies(spread.light):
         fields["light_diffuse"] = own("light_diffuse") * random.log_uniform("light", *spread.light)[..., None]
     if spread.color:
-        value = own("geom_rgba")
+        value = _shown_rgba(own("geom_rgba"), own("mat_rgba"), model)
         shift = random.uniform("color", -spread.color, spread.color, 3 * value.shape[1])
         value[..., :3] = torch.clamp(value[..., :3] + shift.view(*value.shape[:2], 3), 0.0, 1.0)
         fields["geom_rgba"] = value
     return {name: value for name, value in fields.items() if value.numel()}
+
+
+def _shown_rgba(geom_rgba: Tensor, mat_rgba: Tensor, model: mujoco.MjModel) -> Tensor:
+    """Return the colours that are drawn, (n, ngeom, 4): the material's where the geom's own is unset."""
+    if not model.nmat:
+        return geom_rgba
+    material = torch.as_tensor(model.geom_matid, dtype=torch.int64, device=geom_rgba.device)
+    unset = (geom_rgba == geom_rgba.new_tensor(UNSET_RGBA)).all(-1) & (material >= 0)
+    return torch.where(unset[..., None], mat_rgba[:, material.clamp(min=0)], geom_rgba)
 
 
 def _varies(span: Range) -> bool:

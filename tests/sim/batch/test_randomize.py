@@ -102,9 +102,20 @@ def test_looks(model):
     # Length of a normal vector in 3-D: root mean square sqrt(3) times its deviation per axis.
     assert np.sqrt((angle**2).mean()) == pytest.approx(0.02 * np.sqrt(3.0), rel=0.1)
     spans(factors(model, fields, "light_diffuse"), 0.5, 2.0)
-    change = fields["geom_rgba"].numpy() - np.float32(model.geom_rgba)
+    plain = model.geom_matid < 0
+    change = (fields["geom_rgba"].numpy() - np.float32(model.geom_rgba))[:, plain]
     assert 0.05 < np.abs(change[..., :3]).max() <= 0.1001 and (change[..., 3] == 0.0).all()
     assert fields["geom_rgba"].min() >= 0.0 and fields["geom_rgba"].max() <= 1.0
+
+
+def test_colours_change_around_those_that_are_drawn():
+    """A geom without a colour of its own shows its material's, so that is what varies: blue stays blue."""
+    xml = """<mujoco><asset><material name="blue" rgba=".1 .2 .9 1"/></asset><worldbody>
+    <geom size="1" material="blue"/><geom size="1"/><geom size="1" material="blue" rgba=".9 .1 .3 .5"/>
+    </worldbody></mujoco>"""
+    drawn = draw(mujoco.MjModel.from_xml_string(xml), color=0.05)["geom_rgba"].numpy()
+    shown = np.float32([[0.1, 0.2, 0.9, 1.0], [0.5, 0.5, 0.5, 1.0], [0.9, 0.1, 0.3, 0.5]])
+    assert 0.04 < np.abs(drawn - shown)[..., :3].max() <= 0.0501 and (drawn[..., 3] == shown[:, 3]).all()
 
 
 @pytest.mark.parametrize(
