@@ -139,7 +139,8 @@ def make_physics(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) ->
     """Build the backend that `config` names.
 
     Raises:
-        ValueError: If a number is out of range or the device does not suit the backend.
+        ValueError: If a number is out of range, the device does not suit the backend or Warp is not
+            installed.
         UnsupportedFeatureError: If Warp cannot simulate the model; names the feature.
     """
     if num_envs < 1:
@@ -149,8 +150,10 @@ def make_physics(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) ->
 
         return CpuPhysics(model, num_envs, config)
     if config.backend == "warp":
-        from sim.batch.warp import WarpPhysics
-
+        try:
+            from sim.batch.warp import WarpPhysics
+        except ModuleNotFoundError as error:
+            raise ValueError(f"sim=warp needs the package {error.name}: pip install habilis[train]") from None
         return WarpPhysics(model, num_envs, config)
     raise ValueError(f"unknown physics backend {config.backend!r}; use cpu or warp")
 

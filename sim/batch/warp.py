@@ -25,7 +25,7 @@ from torch import Tensor
 from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_saved, check_shape
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
-from sim.batch.warp_support import FATAL, put_model, raise_overflow, refusals, room, start_warp
+from sim.batch.warp_support import FATAL, put_model, raise_overflow, refusals, room, start_warp, with_storage
 
 if TYPE_CHECKING:
     from sim.batch.warp_tracer import WarpTracer
@@ -45,7 +45,7 @@ class WarpPhysics:
         config: `device`, `nconmax`, `njmax` and `kernel_cache_dir` are used.
 
     Raises:
-        ValueError: If there is no such device, or a number is negative or too small.
+        ValueError: If there is no such device, or a number is negative.
         UnsupportedFeatureError: If Warp does not simulate a feature of the model; names it.
     """
 
@@ -56,10 +56,9 @@ class WarpPhysics:
         self._place = start_warp(config)
         self.model, self.num_envs, self.device = model, num_envs, torch.device(str(self._place))
         with wp.ScopedDevice(self._place):
-            self._m = put_model(model)
-            self._d = mjw.put_data(
-                model, mujoco.MjData(model), nworld=num_envs, **room(model, num_envs, config)
-            )
+            self._stored = with_storage(model)
+            self._m = put_model(self._stored)
+            self._d = self._make_data(room(model, num_envs, config))
             self._mask = wp.zeros(num_envs, dtype=bool)
             need = model.sensor_needstage.repeat(model.sensor_dim)
             forces = np.flatnonzero(need == int(mujoco.mjtStage.mjSTAGE_ACC))
@@ -211,6 +210,10 @@ class WarpPhysics:
 
     # ---- graphs ---------------------------------------------------------------------------------
 
+    def _make_data(self, sizes: Mapping[str, int]) -> mjw.Data:
+        data = mujoco.MjData(self._stored)
+        return mjw.put_data(self._stored, data, nworld=self.num_envs, **sizes)
+
     def _warm_up(self) -> None:
         """Compile and load every kernel of a step, before any graph is recorded; leaves the initial state."""
         _LOG.info("loading Warp's kernels; compiling them for the first time takes minutes")
@@ -322,13 +325,7 @@ class _BareGraph:
         self._beside, self._given = beside, ctrl
         per_env = beside._d.naconmax // beside.num_envs
         with wp.ScopedDevice(beside._place):
-            self._data = mjw.put_data(
-                beside.model,
-                mujoco.MjData(beside.model),
-                nworld=beside.num_envs,
-                nconmax=per_env,
-                njmax=beside._d.njmax,
-            )
+            self._data = beside._make_data({"nconmax": per_env, "njmax": beside._d.njmax})
             mjw.step(beside._m, self._data)
         self._ctrl = wp.to_torch(self._data.ctrl)
         self._graph = record(beside._place, lambda: self._substeps(num_substeps))

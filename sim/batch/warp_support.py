@@ -7,6 +7,7 @@ halves would change, is refused by the feature's name.
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.Ove
 # Iterations that end early are no fault on the CPU either.
 _UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS | mjw.OverflowType.EPA_HORIZON
 FATAL = int(mjw.OverflowType.ALL & ~_UNCONVERGED)
+_MAX_DENSE_NV = 60
 _CONTACTS_PER_ENV, _CONTACTS_IN_ALL = 48, 512  # the room is shared: a few environments need more each
 
 
@@ -50,6 +52,18 @@ def start_warp(config: PhysicsConfig) -> wp.Device:
         raise ValueError(f"sim=warp has no device {config.device!r} here, only {there}{hint}") from None
 
 
+def with_storage(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return the model, or a copy with sparse matrices if it asks for dense ones too large for Warp.
+
+    The results are those of dense ones, up to rounding.
+    """
+    if model.nv <= _MAX_DENSE_NV or int(model.opt.jacobian) != int(mujoco.mjtJacobian.mjJAC_DENSE):
+        return model
+    sparse = copy.copy(model)
+    sparse.opt.jacobian = int(mujoco.mjtJacobian.mjJAC_SPARSE)
+    return sparse
+
+
 def put_model(model: mujoco.MjModel) -> mjw.Model:
     """Return Warp's copy of a model, on the current device.
 
@@ -62,14 +76,14 @@ def put_model(model: mujoco.MjModel) -> mjw.Model:
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         with refusals():
-            copy = mjw.put_model(model)
+            warp_model = mjw.put_model(model)
     for warning in raised:
         text = _one_line(warning.message)
         if "CUDA" not in text:
             raise UnsupportedFeatureError(f"sim=warp: {text} Use sim=cpu")
         _LOG.warning("%s", text)
-    copy.opt.warn_overflow = 0  # `faults` raises; Warp would print from its kernels
-    return copy
+    warp_model.opt.warn_overflow = 0  # `faults` raises; Warp would print from its kernels
+    return warp_model
 
 
 @contextmanager
@@ -107,25 +121,19 @@ def room(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) -> dict[st
     """Return the room to make for contacts and constraints, per environment.
 
     Raises:
-        ValueError: If a number is negative or smaller than what the model's initial state needs.
+        ValueError: If a number is negative.
     """
     for name in ("nconmax", "njmax"):
         if getattr(config, name) < 0:
             raise ValueError(f"{name} is {getattr(config, name)}; use 0 for an estimate or a positive number")
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    for name, needed in (("nconmax", data.ncon), ("njmax", data.nefc)):
-        if 0 < getattr(config, name) < needed:
-            number = getattr(config, name)
-            raise ValueError(
-                f"{name} is {number}, but the model's initial state needs {needed}; raise {name}"
-            )
     limits = int(model.jnt_limited.sum() + model.tendon_limited.sum())
     most_rows = int(model.geom_condim.max(initial=1))
     if int(model.opt.cone) == int(mujoco.mjtCone.mjCONE_PYRAMIDAL):
         most_rows = max(1, 2 * (most_rows - 1))
-    rows = max(data.ne + data.nf + limits, data.nefc) + _CONTACTS_PER_ENV * most_rows
-    contacts = max(_CONTACTS_PER_ENV, -(-_CONTACTS_IN_ALL // num_envs), 2 * data.ncon)
+    rows = data.ne + data.nf + limits + _CONTACTS_PER_ENV * most_rows
+    contacts = max(_CONTACTS_PER_ENV, -(-_CONTACTS_IN_ALL // num_envs))
     return {"njmax": config.njmax or rows, "nconmax": config.nconmax or contacts}
 
 

@@ -49,6 +49,7 @@ BOUNDS = {
     "tweezer_hand": Bound(random_steps=10, solver_steps=120, solver_goal=1e-4),
     "scissors_hand": Bound(random_steps=5, random_qpos=2e-2, solver_steps=120),
     "reorient": Bound(random_steps=10, solver_steps=30, solver_goal=5e-2),
+    "tweezer_pick": Bound(random_steps=5, random_qpos=2e-2, solver_goal=1e-2),  # idle ellipsoids rock
     "lever_lift": Bound(random_steps=40, random_qpos=1e-4, solver_steps=250, solver_goal=1e-3),
     "bridge_gap": Bound(random_steps=40, random_qpos=1e-4, solver_steps=250, solver_goal=1e-3),
 }
