@@ -20,7 +20,14 @@ from mujoco.batch import MODEL_FIELDS, Batch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_saved, check_shape
+from sim.batch.physics import (
+    STATE_FIELDS,
+    BareSteps,
+    CapacityError,
+    PhysicsConfig,
+    check_saved,
+    check_shape,
+)
 
 _LOG = logging.getLogger(__name__)
 _VEL = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -35,6 +42,7 @@ _DIVERGED = [
         mujoco.mjtWarning.mjWARN_BADCTRL,
     )
 ]
+_OVERFLOWED = [int(mujoco.mjtWarning.mjWARN_CONTACTFULL), int(mujoco.mjtWarning.mjWARN_CNSTRFULL)]
 _COUNT = 1  # column of mjWarningStat.number
 
 
@@ -131,7 +139,19 @@ class CpuPhysics:
         self._batch.set_const(rows)
 
     def faults(self) -> Tensor:
-        """See `Physics.faults`: MuJoCo resets a simulation that diverged, and counts it."""
+        """See `Physics.faults`: MuJoCo resets a simulation that diverged, and counts it.
+
+        Raises:
+            CapacityError: If contacts or constraints did not fit into the model's memory; MuJoCo drops
+                them and goes on.
+        """
+        full = self._batch.warning[:, _OVERFLOWED, _COUNT].any(-1)
+        if full.any():
+            self._batch.warning[full] = 0
+            raise CapacityError(
+                f"contacts or constraints of {full.sum()} simulations did not fit into {self.model.narena} "
+                "bytes and were dropped: raise the scene's memory (MjSpec.memory)"
+            )
         raised = self._batch.warning[:, _DIVERGED, _COUNT].any(-1)
         if raised.any():
             self._batch.warning[raised] = 0

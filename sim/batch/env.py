@@ -171,7 +171,7 @@ class BatchEnv:
 
         Raises:
             ValueError: If the action has another shape or is not finite.
-            CapacityError: If Warp ran out of room for contacts or constraints.
+            CapacityError: If there was no room for contacts or constraints.
         """
         self._act(action)
         self._push()

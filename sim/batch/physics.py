@@ -62,7 +62,7 @@ class UnsupportedFeatureError(ValueError):
 
 
 class CapacityError(RuntimeError):
-    """Warp ran out of room for contacts or constraints; names the number to raise."""
+    """There was no room for contacts or constraints; names the number to raise."""
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sim.batch.cpu import CpuPhysics
-from sim.batch.physics import PhysicsConfig, make_physics
+from sim.batch.physics import CapacityError, PhysicsConfig, make_physics
 from tests.contracts.physics_suite import PhysicsSuite, controls, model  # noqa: F401 (a fixture)
 
 
@@ -86,3 +86,22 @@ def test_settings_that_make_no_sense_are_refused(model, change, message):  # noq
     with pytest.raises(ValueError, match=message) as error:
         make_physics(model, 2, replace(PhysicsConfig(), **change))
     assert "\n" not in str(error.value)
+
+
+def test_contacts_that_do_not_fit_are_an_error():
+    """MuJoCo only warns: it drops the constraints, and the boxes sink into the plane."""
+    spec = mujoco.MjSpec()
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[1.0, 1.0, 1.0])
+    for k in range(30):
+        body = spec.worldbody.add_body(pos=[0.1 * (k % 6), 0.1 * (k // 6), 0.02])
+        body.add_freejoint()
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.02, 0.02, 0.02])
+    for memory, is_enough in ((120_000, False), (1_000_000, True)):
+        spec.memory = memory
+        physics = CpuPhysics(spec.compile(), 3, PhysicsConfig())
+        physics.step(torch.zeros(3, 0), 1)
+        if not is_enough:
+            with pytest.raises(CapacityError, match="of 3 simulations did not fit into 120000 bytes"):
+                physics.faults()
+        assert not physics.faults().any()
+        physics.close()
