@@ -12,7 +12,7 @@ import yaml
 
 from sim.objects import ObjectSpec
 
-PhraseSplit = Literal["dev", "test", "blind"]
+PhraseSplit = Literal["dev", "test", "blind", "strangers"]
 _PLAIN_SHARE = 0.55  # how often the plain word is said rather than a synonym
 
 
@@ -36,13 +36,14 @@ class Noun:
 
 @cache
 def _vocabulary() -> dict[str, Any]:
-    words, blind = (
+    words, *further = (
         yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
-        for name in ("phrases.yaml", "phrases_blind.yaml")
+        for name in ("phrases.yaml", "phrases_blind.yaml", "phrases_strangers.yaml")
     )
-    for part in ("targets", "sentences"):
-        for kind, templates in blind[part].items():
-            words[part][kind] = [*words[part][kind], *templates]
+    for sentences in further:
+        for part in ("targets", "sentences"):
+            for kind, templates in sentences[part].items():
+                words[part][kind] = [*words[part][kind], *templates]
     return words
 
 
@@ -51,8 +52,8 @@ class Phrases:
 
     Args:
         rng: Source of randomness.
-        split: `dev`, `test` or `blind` sentences; plain words belong to all. Synonyms and relations
-            have only `dev` and `test`, `blind` sentences use the latter.
+        split: `dev`, `test`, `blind` or `strangers` sentences; plain words belong to all. Synonyms and
+            relations have only `dev` and `test`; `blind` and `strangers` sentences use the latter.
     """
 
     def __init__(self, rng: np.random.Generator, split: PhraseSplit) -> None:

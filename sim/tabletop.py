@@ -28,6 +28,7 @@ BENCHMARK_FAMILIES = tuple(f for f in FAMILIES if f != "mixed")
 QUESTION_FAMILY = "question"
 TEST_SEEDS_FROM = 7_000_000
 BLIND_SEEDS_FROM = 8_000_000
+STRANGERS_SEEDS_FROM = 9_000_000
 _ATTEMPTS = 60
 _SHIFT_M = 0.008  # objects that move farther than this while settling were not stable
 
@@ -63,6 +64,13 @@ class TabletopConfig:
                 if unknown
                 else "families must not be empty"
             )
+
+
+def phrase_split(seed: int) -> PhraseSplit:
+    """Return whose sentences an episode of this seed is told in."""
+    if seed >= STRANGERS_SEEDS_FROM:
+        return "strangers"
+    return "blind" if seed >= BLIND_SEEDS_FROM else "test" if seed >= TEST_SEEDS_FROM else "dev"
 
 
 class TabletopWorld:
@@ -190,9 +198,7 @@ class TabletopWorld:
 
     def _draw(self, seed: int, family: str, stream: str) -> tuple[Task, TabletopScene, Judge, int]:
         """Draw until the settled scene is as intended; attempt k has its own random stream."""
-        split: PhraseSplit = (
-            "blind" if seed >= BLIND_SEEDS_FROM else "test" if seed >= TEST_SEEDS_FROM else "dev"
-        )
+        split = phrase_split(seed)
         for attempt in range(_ATTEMPTS):
             rng = np.random.default_rng((seed, zlib.crc32(stream.encode()), attempt))
             try:
