@@ -30,6 +30,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
         "sim.tasks.button_with_assembled_stick:ButtonWithAssembledStick",
         "sim.solvers.button_with_assembled_stick:ButtonWithAssembledStickSolver",
     ),
+    "tweezer_pick": ("sim.tasks.tweezer_pick:TweezerPick", "sim.solvers.tweezer_pick:TweezerPickSolver"),
 }
 """Name to the task's class and its solver's."""
 

@@ -1,0 +1,381 @@
+"""`tweezer_pick`: an arm lifts small objects with tweezers that its dexterous hand holds and works."""
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import mujoco
+import numpy as np
+import torch
+from torch import Tensor
+
+from perception_tools.geometry import FloatArray, Transform
+from policies.policy import ArraySpec
+from sim.batch.actions import ActionTerm, EeVelocity
+from sim.batch.handles import Actuators, Body, Joints, ResetState, Site
+from sim.batch.physics import Physics
+from sim.batch.randomize import RANDOMISED, Randomization
+from sim.batch.rng import EnvRandom
+from sim.batch.task import GoalTerm, Preset, ShapingTerm, Task, TaskConfig
+from sim.robots.allegro import ALLEGRO, JOINTS
+from sim.robots.compose import HAND_PREFIX, arm_with_hand, fr3_arm
+from sim.robots.fr3 import ARM_JOINTS, set_physics_options
+from sim.solids.solid import SolidConfig, add_solid
+from sim.tasks.arm import action_penalty
+from sim.tasks.hand import settle
+from sim.tasks.parts import READY, distance, yaw_quat
+from sim.tasks.reorient import quat_mul
+from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
+from sim.tasks.views import add_goal_marker, add_light, add_view
+from sim.tools.tweezers import TweezersConfig, add_tweezers
+
+TWEEZERS: Final = TweezersConfig(
+    length_m=0.18, width_m=0.014, rest_opening_m=0.04, max_opening_m=0.046, stiffness_n_m_rad=1.2
+)
+Span = tuple[float, float]
+OBJECTS_M: Final[tuple[tuple[str, Span, Span, Span], ...]] = (
+    ("box", (0.012, 0.018), (0.020, 0.040), (0.012, 0.024)),
+    ("cylinder", (0.013, 0.018), (0.013, 0.018), (0.016, 0.030)),
+    ("ellipsoid", (0.012, 0.018), (0.024, 0.045), (0.014, 0.020)),
+    ("box", (0.007, 0.012), (0.050, 0.060), (0.008, 0.014)),
+    ("sphere", (0.010, 0.018), (0.010, 0.018), (0.010, 0.018)),
+    ("capsule", (0.006, 0.012), (0.006, 0.012), (0.030, 0.060)),
+    ("box", (0.004, 0.006), (0.004, 0.007), (0.004, 0.006)),
+)
+"""Kind and ranges of extents along body x, y, z, easiest first; x is what the tweezers span [m]."""
+
+_RGB: Final = (
+    *((0.80, 0.20, 0.15), (0.20, 0.45, 0.80), (0.90, 0.60, 0.10), (0.25, 0.60, 0.30)),
+    *((0.60, 0.30, 0.70), (0.10, 0.60, 0.65), (0.90, 0.30, 0.50)),
+)
+_ROOT_HEIGHT_M = 0.1  # of the hand's root beyond the flange
+_OPEN_M = 0.026  # opening of the tweezers at the start
+_RANGE_M = (-0.002, 0.02)  # how far inside the arms of the tweezers the fingers aim
+_START_INSET_M = 0.0035
+_SETTLE_S = 2.0
+_PARKED_M = (0.2, 0.17, 0.068)  # x, first y, distance along y
+
+
+@dataclass(frozen=True)
+class TweezerPickConfig(TaskConfig):
+    """Settings of `tweezer_pick`.
+
+    Attributes:
+        tolerance_m: Largest distance of the object's centre from the goal that counts [m].
+        region_m: Half size of where objects lie around (0.45, 0) at difficulty 1 [m].
+        yaw_rad: Largest angle of an object at difficulty 1 [rad].
+        goal_z_m: Heights of goals [m].
+        objects_seed: Decides the sizes of the objects in the scene.
+    """
+
+    physics_dt: float = 0.004
+    decimation: int = 10
+    episode_s: float = 8.0
+    tolerance_m: float = 0.02
+    region_m: tuple[float, float] = (0.06, 0.1)
+    yaw_rad: float = 0.5
+    goal_z_m: tuple[float, float] = (0.06, 0.14)
+    objects_seed: int = 0
+
+
+class Synergy:
+    """One action entry that moves many servos' targets along a line: -1 opens, 1 closes.
+
+    Args:
+        physics: The simulation.
+        actuators: Position actuators.
+        ends: Targets at the open and the closed end, (num_actuators,) each.
+        step: Share of the way per control step.
+    """
+
+    def __init__(
+        self, physics: Physics, actuators: Sequence[str], ends: tuple[Tensor, Tensor], step: float
+    ) -> None:
+        """See the class."""
+        self._act, self._open, self._axis = Actuators(physics, actuators), ends[0], ends[1] - ends[0]
+        self._step = step
+        self.names: tuple[str, ...] = ("squeeze",)
+
+    def share(self, ctrl: Tensor) -> Tensor:
+        """Return how far closed the targets in `ctrl` (num_envs, nu) are, in [0, 1], (num_envs,)."""
+        return (ctrl[:, self._act.columns] - self._open) @ self._axis / self._axis.square().sum()
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """See `ActionTerm.apply`."""
+        share = torch.clamp(self.share(ctrl)[:, None] + self._step * action, 0.0, 1.0)
+        ctrl[:, self._act.columns] = self._open + share * self._axis
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `ActionTerm.reset`: the target lives in the control vector."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `ActionTerm.memory`."""
+        return {}
+
+
+class TweezerPick(Task):
+    """Goal: the object's position in world [m]. Everything is held by friction, the tweezers too.
+
+    Actions: steps of the hand's grasp frame in world (x, y, z, yaw), and how hard the fingers squeeze.
+    Difficulty adds harder objects (`OBJECTS_M`) and spreads where they lie and how they are turned.
+    """
+
+    name: ClassVar[str] = "tweezer_pick"
+    config_class: ClassVar[type[TweezerPickConfig]] = TweezerPickConfig
+    config: TweezerPickConfig
+    step_m: ClassVar[float] = 0.012
+    step_rad: ClassVar[float] = 0.05
+    squeeze_step: ClassVar[float] = 0.05
+
+    @property
+    def goal_spec(self) -> ArraySpec:
+        """See `Task.goal_spec`."""
+        return ArraySpec((3,), ("x", "y", "z"), "m")
+
+    @property
+    def objects(self) -> tuple[SolidConfig, ...]:
+        """The objects in the scene."""
+        return draw_objects(self.config.objects_seed)
+
+    def scene(self) -> mujoco.MjSpec:
+        """See `Task.scene`."""
+        spec = arm_with_hand(fr3_arm(), ALLEGRO, flange_to_hand()).make_spec()
+        set_physics_options(spec)
+        spec.memory = 8 << 20
+        spec.worldbody.add_geom(
+            name="table",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=[0.65, 0.65, 0.02],
+            pos=[0.4, 0.0, -0.02],
+            rgba=[0.66, 0.58, 0.48, 1.0],
+            friction=[0.8, 0.005, 0.0001],
+        )
+        _add_bracket(spec)
+        self.handle = add_tweezers(spec, "tweezers", TWEEZERS)
+        for k, solid in enumerate(self.objects):
+            add_solid(spec, f"object{k}", solid, (0.0, 0.0, 0.05))
+        add_goal_marker(spec, size_m=0.006)
+        add_light(spec)
+        add_view(spec, eye=(0.68, -0.3, 0.19), target=(0.46, 0.0, 0.105))
+        return spec
+
+    def bind(self, physics: Physics) -> None:
+        """See `Task.bind`."""
+        if not hasattr(self, "handle"):
+            self.scene()
+        hand = [HAND_PREFIX + n for n in JOINTS]
+        self.arm, self.hand, self.ee = Joints(physics, ARM_JOINTS), Joints(physics, hand), Site(physics, "ee")
+        self._arm_servos, self._hand_servos = Actuators(physics, ARM_JOINTS), Actuators(physics, hand)
+        assert self.handle.joint is not None
+        self.hinge = Joints(physics, [self.handle.joint])
+        self._tips = [Site(physics, self.handle.site(f"tip_{side}")) for side in ("left", "right")]
+        self._grip = Site(physics, self.handle.site("grip"))
+        self._objects = [Body(physics, f"object{k}") for k in range(len(OBJECTS_M))]
+        self._ids = torch.tensor([b.id for b in self._objects], device=physics.device)
+        self._xpos, self._xquat = physics.field("xpos"), physics.field("xquat")
+        self._ctrl = physics.field("ctrl")
+        n, device = physics.num_envs, physics.device
+        self.chosen = torch.zeros(n, dtype=torch.int64, device=device)
+        self._pending = self.chosen[:0]
+        self._all = torch.arange(n, device=device)
+        self.widths_m = torch.tensor([solid.extents_m[0] for solid in self.objects], device=device)
+        self._flat = [_lying(solid) for solid in self.objects]
+        self.heights_m = torch.tensor([h for h, _ in self._flat], device=device)
+        rest, self._start_ctrl, self._ends = self._hold(physics)
+        self._rest = torch.as_tensor(rest, dtype=torch.float32, device=device)
+
+    def actions(self, physics: Physics) -> Sequence[ActionTerm]:
+        """See `Task.actions`."""
+        self.reach = EeVelocity(
+            physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad, lead_m=0.02
+        )
+        self.squeeze = Synergy(physics, self._hand_servos.names, self._ends, self.squeeze_step)
+        return [self.reach, self.squeeze]
+
+    def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
+        """See `Task.reset`: one object lies under the tweezers, the others are parked."""
+        c, n = self.config, random.num
+        state["qpos"][:], state["ctrl"][:] = self._rest, self._start_ctrl
+        count = 1.0 + difficulty * (len(OBJECTS_M) - 1)
+        chosen = torch.clamp((random.uniform("object")[:, 0] * count).long(), max=len(OBJECTS_M) - 1)
+        self._pending = chosen
+        at = random.uniform("place", -1.0, 1.0, 2) * difficulty[:, None]
+        at = at * torch.tensor(c.region_m, device=at.device) + torch.tensor((0.45, 0.0), device=at.device)
+        yaw = random.uniform("yaw", -c.yaw_rad, c.yaw_rad)[:, 0] * difficulty
+        for k, body in enumerate(self._objects):
+            height, lying = self._flat[k]
+            parked = torch.tensor((_PARKED_M[0], _PARKED_M[1] + _PARKED_M[2] * k), device=at.device).expand(
+                n, 2
+            )
+            here = (chosen == k)[:, None]
+            pos = torch.cat((torch.where(here, at, parked), torch.full_like(at[:, :1], height + 0.0002)), -1)
+            turned = _turned(yaw, torch.tensor(lying, device=at.device))
+            body.set_pose(state, pos, turned)
+        low, high = c.goal_z_m
+        goal = torch.cat((at, random.uniform("height", low, high)), -1)
+        goal[:, :2] += random.uniform("aside", -0.04, 0.04, 2) * difficulty[:, None]
+        state["mocap_pos"][:, 0] = goal
+        return goal
+
+    def after_reset(self, ids: Tensor) -> None:
+        """See `Task.after_reset`."""
+        self.chosen[ids] = self._pending
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `Task.memory`."""
+        return {"chosen": self.chosen}
+
+    @property
+    def object_pos(self) -> Tensor:
+        """Centre of the object that counts [m], (num_envs, 3)."""
+        return self._xpos[self._all, self._ids[self.chosen]]
+
+    @property
+    def object_quat(self) -> Tensor:
+        """Its rotation, quat_wxyz (num_envs, 4)."""
+        return self._xquat[self._all, self._ids[self.chosen]]
+
+    @property
+    def tip_pos(self) -> Tensor:
+        """Middle between the tweezers' tips [m], (num_envs, 3)."""
+        return (self._tips[0].pos + self._tips[1].pos) / 2
+
+    @property
+    def tip_axis(self) -> Tensor:
+        """From the right to the left arm of the tweezers: the axis along which they close, (num_envs, 3)."""
+        return self._grip.mat[:, :, 1]
+
+    @property
+    def opening(self) -> Tensor:
+        """Opening of the tips [m], (num_envs, 1)."""
+        return self.handle.opening_m(self.hinge.pos)
+
+    @property
+    def squeezed(self) -> Tensor:
+        """How far the fingers' targets are closed, in [0, 1], (num_envs,)."""
+        return self.squeeze.share(self._ctrl)
+
+    def observe(self) -> dict[str, Tensor]:
+        """See `Task.observe`."""
+        return {
+            "arm_pos": self.arm.pos,
+            "arm_vel": self.arm.vel,
+            "hand_pos": self.hand.pos,
+            "squeezed": self.squeezed[:, None],
+            "ee_pos": self.ee.pos,
+            "ee_axes": self.ee.mat[:, :, :2].flatten(1),
+            "opening": self.opening,
+            "tip_pos": self.tip_pos,
+            "tip_axis": self.tip_axis,
+            "tip_to_object": self.object_pos - self.tip_pos,
+            "object_quat": self.object_quat,
+            "object_size": torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1),
+        }
+
+    def achieved_goal(self) -> Tensor:
+        """See `Task.achieved_goal`."""
+        return self.object_pos
+
+    def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
+        """See `Task.success`."""
+        return distance(achieved, desired) <= self.config.tolerance_m
+
+    def failed(self) -> Tensor:
+        """See `Task.failed`: the tweezers are lost, or the object is off the table."""
+        return (distance(self._grip.pos, self.ee.pos) > 0.1) | (self.object_pos[:, 2] < -0.05)
+
+    def goal_terms(self) -> Mapping[str, GoalTerm]:
+        """See `Task.goal_terms`."""
+        return {
+            "distance": GoalTerm(-2.0, distance),
+            "close": GoalTerm(1.0, lambda a, d: torch.exp(-distance(a, d) / 0.03)),
+        }
+
+    def shaping_terms(self) -> Mapping[str, ShapingTerm]:
+        """See `Task.shaping_terms`."""
+        return {
+            "approach": ShapingTerm(-1.0, lambda: distance(self.tip_pos, self.object_pos)),
+            "lost": ShapingTerm(-10.0, lambda: self.failed().float()),
+            "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
+        }
+
+    def randomization(self, preset: Preset) -> Randomization:
+        """See `Task.randomization`."""
+        return Randomization() if preset == "nominal" else RANDOMISED
+
+    def _hold(self, physics: Physics) -> tuple[FloatArray, Tensor, tuple[Tensor, Tensor]]:
+        """Return positions at rest (nq,), controls (nu,) and the hand's [open, closed] targets."""
+        model = physics.model
+        qpos, ctrl = model.qpos0.copy(), np.zeros(model.nu)
+        for name, angle in zip(ARM_JOINTS, READY, strict=True):
+            qpos[model.joint(name).qposadr[0]] = angle
+        ctrl[self._arm_servos.ids] = READY
+        for k in range(len(OBJECTS_M)):
+            at = model.joint(f"object{k}_free").qposadr[0]
+            qpos[at : at + 3] = (_PARKED_M[0], _PARKED_M[1] + _PARKED_M[2] * k, self._flat[k][0])
+            qpos[at + 3 : at + 7] = self._flat[k][1]
+        grip = model.site(self.handle.site("grip")).pos[2]
+        hold = TweezerGrasp(self.handle, grip, _OPEN_M)
+        start = hold.place(model, qpos, HAND_PREFIX + ALLEGRO.root_body, HAND_PREFIX)
+        ends = [hold.posture(inset) for inset in _RANGE_M]
+        share = (_START_INSET_M - _RANGE_M[0]) / (_RANGE_M[1] - _RANGE_M[0])
+        ctrl[self._hand_servos.ids] = ends[0] + share * (ends[1] - ends[0])
+        rest = settle(model, start, ctrl, _SETTLE_S)
+
+        def tensor(values: FloatArray) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float32, device=physics.device)
+
+        return rest, tensor(ctrl), (tensor(ends[0]), tensor(ends[1]))
+
+
+def draw_objects(seed: int) -> tuple[SolidConfig, ...]:
+    """Draw the sizes of the objects, in the order of `OBJECTS_M`."""
+    rng = np.random.default_rng(seed)
+    solids = []
+    for (kind, *spans), rgb in zip(OBJECTS_M, _RGB, strict=True):
+        x, y, z = (float(rng.uniform(low, high)) for low, high in spans)
+        size = {"sphere": (x, x, x), "cylinder": (x, x, z), "capsule": (x, x, z)}.get(kind, (x, y, z))
+        solids.append(SolidConfig(kind=kind, size_m=size, density_kg_m3=900.0, rgb=rgb))
+    return tuple(solids)
+
+
+def flange_to_hand() -> Transform:
+    """Return ``T_flange_hand`` of a bracket that lets tweezers in the hand point along the flange's z."""
+    axes = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # flange from root
+    offset = -axes @ np.array(GRIP_M)
+    return Transform.from_parts([offset[0], offset[1], _ROOT_HEIGHT_M], axes, parent="flange", child="hand")
+
+
+def _add_bracket(spec: mujoco.MjSpec) -> None:
+    """Draw the plate and post between flange and hand; they touch nothing."""
+    flange = spec.site("flange")
+    link, frame = flange.parent, flange.parent.add_frame(pos=flange.pos, quat=flange.quat)
+    pose = flange_to_hand()
+    palm = pose.position_m + pose.rotation @ np.array([-0.01, 0.0, 0.045])
+    spec.add_material(name="bracket", rgba=[0.55, 0.57, 0.6, 1.0], specular=0.6, shininess=0.6)
+    plate = {"type": mujoco.mjtGeom.mjGEOM_CYLINDER, "size": [0.032, 0.004, 0.0], "pos": [0.0, 0.0, 0.004]}
+    post = {
+        "type": mujoco.mjtGeom.mjGEOM_CAPSULE,
+        "size": [0.014, 0.0, 0.0],
+        "fromto": [0.0, 0.0, 0.012, *palm],
+    }
+    for part in (plate, post):
+        geom = link.add_geom(material="bracket", contype=0, conaffinity=0, mass=0.0, group=2, **part)
+        geom.set_frame(frame)
+
+
+def _lying(solid: SolidConfig) -> tuple[float, tuple[float, float, float, float]]:
+    """Return half the height of an object that lies on the table [m], and its orientation then, quat_wxyz."""
+    extents = solid.extents_m
+    if solid.kind == "capsule":  # its axis, z, lies along y
+        half = float(np.sqrt(0.5))
+        return extents[0] / 2, (half, -half, 0.0, 0.0)
+    return extents[2] / 2, (1.0, 0.0, 0.0, 0.0)
+
+
+def _turned(yaw: Tensor, lying: Tensor) -> Tensor:
+    """Return `lying` (4,) turned about world z by `yaw` (n,), quat_wxyz (n, 4)."""
+    return quat_mul(yaw_quat(yaw), lying)
