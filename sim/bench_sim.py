@@ -44,7 +44,7 @@ class BenchSimConfig:
         steps: Control steps timed per row.
         physics: The backend.
         others: Also time Gymnasium's and Stable-Baselines3's vector environments (CPU only).
-        camera: Also time camera pictures, (width, height) of each [px]; () for none.
+        camera: Also time camera pictures (colour and depth), (width, height) of each [px]; () for none.
     """
 
     envs: tuple[str, ...] | None = None
@@ -83,13 +83,13 @@ def run_bench(config: BenchSimConfig, on_row: Callable[[Row], None] = lambda row
 
 
 def _row(name: str, num_envs: int, config: BenchSimConfig, others: _OtherRates) -> Row:
-    before_mb = _resident_mb()
+    before_mb = _used_mb(config.physics.device)
     env = BatchEnv(make_task(name), EnvConfig(num_envs=num_envs, physics=config.physics))
     actions = torch.rand(config.steps + _WARM_UP, num_envs, env.num_actions, device=env.device) * 2.0 - 1.0
     env.episode_step.copy_(torch.arange(num_envs) % env.task.config.max_steps)  # resets spread evenly
     for action in actions[:_WARM_UP]:
         env.step(action)
-    used_mb = _resident_mb() - before_mb
+    used_mb = _used_mb(config.physics.device) - before_mb
     raw = _raw(env)
     ours_s, raw_s = [], []
     for action in actions[_WARM_UP:]:
@@ -117,10 +117,12 @@ def _ratio(rate: float, other: float | None) -> float | None:
 
 
 def _seconds(call: Callable[[], Any], env: BatchEnv) -> float:
+    """Return the time of a call [s]; on a GPU from when all before it is done until it is."""
+    wait = torch.cuda.synchronize if env.device.startswith("cuda") else lambda: None
+    wait()
     start = time.perf_counter()
     call()
-    if env.device.startswith("cuda"):
-        torch.cuda.synchronize()
+    wait()
     return time.perf_counter() - start
 
 
@@ -133,15 +135,18 @@ def _camera_rate(env: BatchEnv, size: tuple[int, ...]) -> float:
     from sim.batch.cameras import BatchCameras
 
     cameras = BatchCameras(env.physics, "view", size[0], size[1])
-    cameras.rgb()
+    cameras.render()
     repeats = 3
-    start = time.perf_counter()
-    for _ in range(repeats):
-        cameras.rgb()
-    return round(repeats * env.num_envs / (time.perf_counter() - start), 1)
+    seconds = sum(_seconds(cameras.render, env) for _ in range(repeats))
+    cameras.close()
+    return round(repeats * env.num_envs / seconds, 1)
 
 
-def _resident_mb() -> float:
+def _used_mb(device: str) -> float:
+    """Return the memory that is used [MiB]: of the GPU, or else resident memory of this process."""
+    if device.startswith("cuda"):
+        free, total = torch.cuda.mem_get_info(device)
+        return (total - free) / 2**20
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

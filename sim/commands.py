@@ -96,10 +96,13 @@ def play(invocation: Any) -> int:
     console = Console(stderr=invocation.json_to == "-")
     if cfg.episodes < 1:
         raise ValueError(f"episodes is {cfg.episodes}; play at least 1")
+    if cfg.video.fps <= 0:
+        raise ValueError(f"video.fps is {cfg.video.fps}; use a positive number of frames per second")
     env = build_env(invocation, num_envs=1, auto_reset=False)
     act = make_actor(cfg.policy, env, cfg.seed)
     stage = Stage(env)
-    folder = new_run_folder(cfg.run_dir, f"{env.task.name}_{Path(cfg.policy).stem}")
+    name = f"{env.task.name}_{Path(cfg.policy).stem}"
+    folder = new_run_folder(cfg.run_dir, name) if cfg.video.enabled else None
     screens = _screens(invocation, env, stage, folder)
     try:
         result = play_episodes(env, act, cfg.episodes, screens.begin, screens.step)
@@ -188,7 +191,7 @@ def _screens(invocation: Any, env: BatchEnv, stage: Any, folder: Path | None) ->
     step_dt = env.task.config.step_dt
     every = max(1, math.ceil(1.0 / (cfg.video.fps * step_dt) - 1e-9))
     video = None
-    if folder is not None and cfg.video.enabled:
+    if folder is not None:
         fps = max(1, round(1.0 / (every * step_dt)))
         video = VideoRecorder(
             folder / "video.mp4", stage.picture, None, VideoConfig(fps=fps, crf=cfg.video.crf)

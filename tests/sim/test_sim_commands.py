@@ -36,6 +36,12 @@ def test_play_without_a_video(policy, capsys):
     assert code == 0 and figures["n"] == 2 and figures["lengths"] == [10, 10] and figures["files"] == {}
 
 
+def test_play_tells_of_no_video_where_none_is_made(tmp_path, capsys):
+    argv = ("env=reach", "policy=zero", "episodes=1", f"run_dir={tmp_path}", "env.task.config.episode_s=0.4")
+    code, out, _ = run("play", *argv, "video.enabled=false", "--json", "-", capsys=capsys)
+    assert code == 0 and json.loads(out)["files"] == {} and not list(tmp_path.iterdir())
+
+
 @pytest.mark.render
 def test_play_writes_a_video_of_the_solver(tmp_path, capsys):
     import av
@@ -57,6 +63,7 @@ def test_play_writes_a_video_of_the_solver(tmp_path, capsys):
         (("play", "policy=clever"), "solver"),
         (("play", "policy=missing.onnx"), "no policy at"),
         (("play", "episodes=0"), "at least 1"),
+        (("play", "video.fps=0"), "video.fps is 0"),
         (("play", "sim.num_threads=-1"), "num_threads"),
         (("play", "sim.device=cuda:0"), "sim=warp"),
         (("play", "env.task.config.decimation=-2"), "decimation"),
@@ -84,6 +91,13 @@ def test_bench_sim_reports_every_key(capsys):
         "env backend num_envs env_steps_per_s ratio_to_raw ratio_to_gym_async ratio_to_sb3_subproc mb_per_env"
     )
     assert set(keys.split()) <= set(row)
+
+
+@pytest.mark.render
+def test_bench_sim_times_cameras(capsys):
+    argv = ("envs=[reach]", "num_envs=[2]", "steps=1", "others=false", "camera=[32,24]")
+    code, out, _ = run("bench-sim", *argv, "--json", "-", capsys=capsys)
+    assert code == 0 and json.loads(out)["rows"][0]["camera_frames_per_s"] > 0
 
 
 @pytest.mark.slow
