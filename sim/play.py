@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from policies.policy import PolicySpec
 from sim.batch.env import BatchEnv
 from sim.rendering import Renderer
 from sim.tasks.registry import make_solver
@@ -60,15 +63,33 @@ def make_actor(name: str, env: BatchEnv, seed: int) -> Act:
     from policies.onnx_policy import OnnxPolicy
 
     policy = OnnxPolicy(Path(name))
-    if policy.spec.action.names != env.spec.action.names:
-        wanted, has = ", ".join(env.spec.action.names), ", ".join(policy.spec.action.names)
-        raise ValueError(f"{name} acts on ({has}), task {env.task.name} takes ({wanted})")
+    check_fit(name, policy.spec, env)
 
     def act(obs: Mapping[str, Tensor]) -> Tensor:
         action = policy.act({k: v.cpu().numpy() for k, v in obs.items()})
         return torch.as_tensor(action, dtype=torch.float32, device=env.device)
 
     return act
+
+
+def check_fit(name: str, spec: PolicySpec, env: BatchEnv) -> None:
+    """Refuse a policy that was made for other observations, actions or control periods.
+
+    Raises:
+        ValueError: Names what differs.
+    """
+    own, task = env.spec, env.task.name
+    if spec.action.names != own.action.names:
+        wanted, has = ", ".join(own.action.names), ", ".join(spec.action.names)
+        raise ValueError(f"{name} acts on ({has}), task {task} takes ({wanted})")
+    for key, array in spec.obs.items():
+        if key not in own.obs:
+            raise ValueError(f"{name} reads {key!r}, task {task} has {', '.join(own.obs)}")
+        for k, (mine, its) in enumerate(zip_longest(array.names, own.obs[key].names, fillvalue="missing")):
+            if mine != its:
+                raise ValueError(f"{name} is of another task: entry {k} of its {key} is {mine}, here {its}")
+    if not math.isclose(spec.step_dt, own.step_dt, rel_tol=1e-6):
+        raise ValueError(f"{name} acts every {spec.step_dt:g} s, task {task} every {own.step_dt:g} s")
 
 
 class Stage:
