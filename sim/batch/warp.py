@@ -9,7 +9,6 @@ torch's default stream wait for each other; do not call it under another torch s
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_saved, check_shape
+from sim.batch.warp_graph import BareGraph, record
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
 from sim.batch.warp_support import FATAL, put_model, raise_overflow, refusals, room, start_warp, with_storage
@@ -193,7 +193,10 @@ class WarpPhysics:
 
     def bare(self, ctrl: Callable[[], Tensor], num_substeps: int) -> BareSteps:
         """See `Physics.bare`: `mujoco_warp.step`, recorded as a graph, on data of its own."""
-        return _BareGraph(self, ctrl, num_substeps)
+        sizes = {"nconmax": self._d.naconmax // self.num_envs, "njmax": self._d.njmax}
+        with wp.ScopedDevice(self._place):
+            data = self._make_data(sizes)
+        return BareGraph(self._m, data, self._d, _SAVED, ctrl, num_substeps)
 
     def ray_tracer(
         self, camera: str, width: int, height: int, parts: Sequence[str], groups: Sequence[int]
@@ -236,7 +239,7 @@ class WarpPhysics:
 
     def _substeps(self, number: int) -> None:
         if self._forces.size:  # they are summed up in place
-            wp.launch(clear_columns, (self.num_envs, self._forces.size), [self._forces], [self._d.sensordata])
+            wp.launch(clear_columns, self._force_dim, [self._forces], [self._d.sensordata])
         for _ in range(number - 1):
             mjw.step2(self._m, self._d)
             mjw.step1(self._m, self._d)
@@ -316,50 +319,6 @@ class WarpPhysics:
         sizes = {"nq": m.nq, "nv": m.nv, "nu": m.nu, "na": m.na, "nbody": m.nbody, "nmocap": m.nmocap}
         sizes |= {"nsensordata": m.nsensordata, "num_envs": self.num_envs}
         return {name: np.int64(sizes[name]) for name in ("num_envs", *sizes)}
-
-
-class _BareGraph:
-    """`mujoco_warp.step` alone."""
-
-    def __init__(self, beside: WarpPhysics, ctrl: Callable[[], Tensor], num_substeps: int) -> None:
-        self._beside, self._given = beside, ctrl
-        per_env = beside._d.naconmax // beside.num_envs
-        with wp.ScopedDevice(beside._place):
-            self._data = beside._make_data({"nconmax": per_env, "njmax": beside._d.njmax})
-            mjw.step(beside._m, self._data)
-        self._ctrl = wp.to_torch(self._data.ctrl)
-        self._graph = record(beside._place, lambda: self._substeps(num_substeps))
-        self.prepare()
-
-    def prepare(self) -> None:
-        """Copy the state; not timed."""
-        for name in _SAVED:
-            wp.copy(getattr(self._data, name), getattr(self._beside._d, name))
-
-    def step(self) -> None:
-        """Step under the controls that the `Physics` was last given; timed."""
-        self._ctrl.copy_(self._given())
-        wp.capture_launch(self._graph)
-
-    def _substeps(self, number: int) -> None:
-        for _ in range(number):
-            mjw.step(self._beside._m, self._data)
-
-
-def record(device: wp.Device, work: Callable[[], None]) -> Any:
-    """Return a graph of Warp calls; they are recorded, not run.
-
-    The collector is held off: freeing an array would end up in the graph or break the recording.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        with wp.ScopedDevice(device), wp.ScopedCapture(device=device) as capture:
-            work()
-    finally:
-        if was_enabled:
-            gc.enable()
-    return capture.graph
 
 
 def _numpy(tensor: Tensor) -> NDArray[Any]:
