@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -95,6 +96,7 @@ class EeVelocity:
         step_rad: Largest rotation per control step [rad]; 0 keeps the orientation of the reset.
         yaw_only: Rotation about world z only: one rotation entry instead of three.
         lead_m: Largest distance of the target from the site [m].
+        lead_rad: Largest angle between the target's orientation and the site's while it is turned [rad].
         damping: Damping of the least squares.
         limits_m: Lower and upper corner of the box in world that the target stays in [m]; None for none.
 
@@ -112,6 +114,7 @@ class EeVelocity:
         step_rad: float = 0.0,
         yaw_only: bool = True,
         lead_m: float = 0.04,
+        lead_rad: float = 0.4,
         damping: float = 0.05,
         limits_m: tuple[Sequence[float], Sequence[float]] | None = None,
     ) -> None:
@@ -128,7 +131,7 @@ class EeVelocity:
             raise ValueError("EeVelocity drives hinge joints only")
         self._axis, self._anchor = physics.field("xaxis"), physics.field("xanchor")
         self._step_m, self._step_rad, self._yaw = step_m, step_rad, yaw_only
-        self._lead, self._damping = lead_m, damping
+        self._lead, self._lead_rad = lead_m, lead_rad
         self.names: tuple[str, ...] = ("x", "y", "z") + (
             () if not step_rad else ("yaw",) if yaw_only else ("rx", "ry", "rz")
         )
@@ -160,7 +163,7 @@ class EeVelocity:
             turn = action[:, 3:] * self._step_rad
             if self._yaw:
                 turn = torch.nn.functional.pad(turn, (2, 0))
-            self._goal_mat.copy_(rotation_matrix(turn) @ self._goal_mat)
+            self._goal_mat.copy_(leashed(rotation_matrix(turn) @ self._goal_mat, mat, self._lead_rad))
         twist = torch.cat((lead, rotation_error(self._goal_mat, mat)), -1)
         joint_step = self._solve(pos, twist)
         target = self._joints.pos + joint_step
@@ -205,6 +208,14 @@ def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
     bounded and never singular below a half turn.
     """
     return 0.5 * torch.linalg.cross(current.mT, goal.mT).sum(-2)
+
+
+def leashed(goal: Tensor, current: Tensor, lead_rad: float) -> Tensor:
+    """Return `goal` (..., 3, 3) where it is within an angle of `current`, else what is so far on the way."""
+    cos = 0.5 * ((goal * current).sum((-2, -1)) - 1.0)  # half of trace(goal current^T) - 1
+    axis = torch.nn.functional.normalize(rotation_error(goal, current), dim=-1)
+    near = rotation_matrix(lead_rad * axis) @ current
+    return torch.where((cos < math.cos(lead_rad))[..., None, None], near, goal)
 
 
 class GripperTarget:

@@ -11,7 +11,14 @@ pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[trai
 
 import torch
 
-from sim.batch.actions import EeVelocity, GripperTarget, JointTargets, rotation_error, rotation_matrix
+from sim.batch.actions import (
+    EeVelocity,
+    GripperTarget,
+    JointTargets,
+    leashed,
+    rotation_error,
+    rotation_matrix,
+)
 from sim.batch.physics import PhysicsConfig, make_physics
 from sim.robots.fr3 import ARM_JOINTS, FINGER_JOINTS, GRIPPER_ACTUATOR, HOME
 from sim.tasks.arm import arm_scene
@@ -178,6 +185,21 @@ def test_target_does_not_run_away(physics):
     assert all(pose(physics, i)[0][0] < x - 0.1 for i, x in enumerate(far))
 
 
+def test_turning_target_does_not_run_away(physics):
+    """Turned on and on beyond the last joint's limit, the hand comes back as soon as it is asked to."""
+    term = ee(physics, step_rad=0.1)
+    turn = torch.tensor([[0.0, 0.0, 0.0, 1.0]]).expand(NUM_ENVS, -1)
+    drive(physics, term, turn, 70)  # 7 rad
+    blocked = [pose(physics, i)[1] for i in range(NUM_ENVS)]
+    goals = term.memory()["goal_mat"].double().numpy()
+    for goal, mat in zip(goals, blocked, strict=True):
+        assert np.linalg.norm(Rotation.from_matrix(goal @ mat.T).as_rotvec()) < 0.45
+    drive(physics, term, -turn, 10)
+    for i, mat in enumerate(blocked):
+        back = Rotation.from_matrix(pose(physics, i)[1] @ mat.T).as_rotvec()
+        assert back[2] < -0.4
+
+
 def test_target_stays_in_its_box(physics):
     low, high = (0.0, -1.0, 0.3), (1.0, 1.0, 1.0)
     drive(physics, ee(physics, limits_m=(low, high)), torch.tensor([[0.0, 0.0, -1.0]]).expand(3, -1), 60)
@@ -213,6 +235,19 @@ def test_rotation_matrices():
     rotvec = np.concatenate((rotvec, rotvec * 1e-4))
     ours = rotation_matrix(torch.tensor(rotvec, dtype=torch.float32)).numpy()
     np.testing.assert_allclose(ours, Rotation.from_rotvec(rotvec).as_matrix(), atol=3e-6)
+
+
+def test_a_leashed_rotation_is_on_the_way():
+    """Of a turn of 1.5 rad about an axis, 0.4 rad are left; one of 0.3 rad is kept to the bit."""
+    rng = np.random.default_rng(2)
+    current = Rotation.random(20, rng=rng)
+    axis = rng.normal(size=(20, 3))
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    far, near = (Rotation.from_rotvec(axis * angle) * current for angle in (1.5, 0.3))
+    here, far, near = (torch.tensor(r.as_matrix(), dtype=torch.float32) for r in (current, far, near))
+    expected = (Rotation.from_rotvec(axis * 0.4) * current).as_matrix()
+    np.testing.assert_allclose(leashed(far, here, 0.4).numpy(), expected, atol=1e-5)
+    assert torch.equal(leashed(near, here, 0.4), near)
 
 
 def test_rotation_error_points_to_the_goal():
