@@ -335,7 +335,8 @@ class BatchEnv:
         draw = EnvRandom(mix(self._key ^ self._steps))
         starts = draw.uniform("push_now")[:, 0] < self.task.config.step_dt / self._spread.push_s
         force = torch.zeros(self.num_envs, self.physics.model.nbody, 6, device=self.physics.device)
-        push = draw.uniform("push", -self._spread.push_n, self._spread.push_n, 3)
+        direction = torch.nn.functional.normalize(draw.normal("push", size=3), dim=-1)
+        push = direction * draw.uniform("push_size", 0.0, self._spread.push_n)
         force[:, self._push_body, :3] = push * starts[:, None]
         self.physics.write(self._all, {"xfrc_applied": force}, forward=False)
 

@@ -30,7 +30,7 @@ class Randomization:
         actuator_gain: Factor on the stiffness of position servos.
         latency_steps: Smallest and largest delay of the action [control steps].
         obs_noise: Standard deviation of the noise on observation terms, by term name, in their units.
-        push_n: Largest external force on the pushed body [N]; 0 for none.
+        push_n: Largest external force on the pushed body [N], in any direction; 0 for none.
         push_body: Body that is pushed, "" for none.
         push_s: Mean time between pushes [s]; a push lasts one control step.
         camera_pos_m: Standard deviation of the cameras' positions [m], per axis.
