@@ -101,7 +101,8 @@ class Synergy:
 
     def share(self, ctrl: Tensor) -> Tensor:
         """Return how far closed the targets in `ctrl` (num_envs, nu) are, in [0, 1], (num_envs,)."""
-        return (ctrl[:, self._act.columns] - self._open) @ self._axis / self._axis.square().sum()
+        # Not a matrix product: its rounding depends on the number of environments.
+        return ((ctrl[:, self._act.columns] - self._open) * self._axis).sum(-1) / self._axis.square().sum()
 
     def apply(self, action: Tensor, ctrl: Tensor) -> None:
         """See `ActionTerm.apply`."""
