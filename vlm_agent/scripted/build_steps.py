@@ -131,7 +131,10 @@ class StepRules:
             return None  # "the ball nearest to the mug" is a ball
         return ast.Move(items, target)
 
-    move_shifted = move
+    def move_shifted(self, kids: Kids) -> ast.Move | None:
+        """Accept "put in the bowl the ball", but not "put in the red | block"."""
+        bare = every(kids, Group)[0].items[0].determiner == "none"
+        return None if bare else self.move(kids)
 
     def move_bare(self, kids: Kids) -> ast.Move | None:
         if any(d.is_one and not d.constraints for d in every(kids, Group)[0].items):

@@ -153,7 +153,9 @@ def parse_strictly(text: str) -> Parsed:
     together = [_join(combination) for combination in product(*(o[:4] for o in options))]
     readings = _distinct(r for r in together if r is not None)
     if not readings:
-        raise NotUnderstood("a question and an instruction at once; say them one by one", text.strip()[:80])
+        raise NotUnderstood(
+            f"a question and an instruction at once; say them one by one, {EXAMPLE}", text.strip()[:80]
+        )
     return Parsed(tuple(sorted(readings, key=cost)[:BEAM]), tuple(notes))
 
 
@@ -231,7 +233,7 @@ def _require_certain(lexemes: tuple[Lexeme, ...], text: str) -> None:
     for at in lexemes:
         near = suggestions(at.phrase) if at.entry.terminal == "WORD" else []
         if any(lexicon().get(word, at.entry).terminal in ("COLOR", "NOUN", "SIZE", "FORM") for word in near):
-            message = f"I don't know {at.phrase!r}; did you mean {' or '.join(near[:3])}?"
+            message = f"I don't know {at.phrase!r}; did you mean {' or '.join(near[:3])}? {EXAMPLE}"
             raise NotUnderstood(message, text[at.start : at.end])
 
 

@@ -96,6 +96,11 @@ class Background(Places):
             found.append((None, i + 1, 0.1))
         if word == "first" and self.word(i - 1) not in ("the",):
             found.append((None, i + 1, 0.1))
+        found += self.preamble(i)
+        if word == "in" and self.lex(i + 1, "REL", "BETWEEN"):
+            found.append((None, i + 1, 0.15))
+        if word == "before" and self.word(i + 1) not in terms("the a an this that it"):
+            found += self._until_something(i)
         if word in ("for", "before") and self.word(i + 1) in terms("the my a an our this his her your some"):
             found += self._purpose(i)
         return found
@@ -115,6 +120,35 @@ class Background(Places):
                 return
             yield None, k, 0.15 * (k - i)
 
+    def _until_something(self, i: int) -> Iterator[Piece]:
+        """Pass over "before grandma arrives" at the end."""
+        end = next((k for k in range(i + 1, len(self.words)) if self.words[k] in BOUNDARIES), len(self.words))
+        span = range(i + 1, end)
+        is_plain = not any(self.words[k] in TELLING or self._is_known_thing(k) for k in span)
+        if 2 <= end - i <= 6 and is_plain:
+            yield None, end, 0.2 * (end - i)
+
+    def _is_known_thing(self, k: int) -> bool:
+        forms = {**verb_forms()["put"], **verb_forms()["pick"]}
+        return (
+            bool(self.lex(k, *_CONTENT, "ONE", "FOREIGN")) or forms.get(self.words[k], ("", ""))[1] == "base"
+        )
+
+    def preamble(self, i: int) -> Iterator[Piece]:
+        """Pass over a heading: "let's play a game: put ..."."""
+        if not self.begins_clause(i) or self.word(i) not in BACKGROUND | {"let"}:
+            return
+        for j in range(i + 1, min(i + 7, len(self.words) - 2)):
+            if self.word(j) == ":":
+                yield None, j + 1, 0.7 + 0.05 * (j - i)
+                return
+            if (
+                self.word(j) in TELLING
+                or self.word(j) in BOUNDARIES
+                or self.lex(j, "CANT", "GESTURE", *_CONTENT)
+            ):
+                return
+
     def background(self, i: int) -> Iterator[Piece]:
         """Pass over a clause that gives a reason or an address; what it mentions is kept."""
         first = self.word(i)
@@ -131,8 +165,10 @@ class Background(Places):
                 continue
             if self.word(i - 1) == "and" or len(span) > 22:
                 continue
-            has_telling = any(w in TELLING or "n't" in w for w in span)
-            if has_telling or any(self.lex(k, "GESTURE", "CANT") and k == i for k in range(i, end)):
+            telling = {w for w in span if w in TELLING}
+            if first in ("i", "we", "my", "our", "it", "there") and "so" in self.words[end : end + 2]:
+                telling -= {"not", "no", "cannot", "never", "only"}  # "I can't see the screen, so ..."
+            if telling or any(self.lex(k, "GESTURE", "CANT") and k == i for k in range(i, end)):
                 continue
             if (
                 i == 0

@@ -18,7 +18,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 # In the hand, or off the table.
 HELD = _pattern(
     r"""
-(?:(?:up|right|high|clear|firmly|well) )*(?:(?:off|from|above|over|clear of|out of|off of|up from|up off|
+leave the (?:table|desk|surface)|(?:(?:up|right|high|clear|firmly|well) )*(?:(?:off|from|above|over|
+clear of|out of|off of|up from|up off|
 away from|up above) (?:of )?(?:the|its|this|my|our|that) (?:table|desk|surface|tabletop|table top|ground|
 floor|counter|workspace|bench|desktop|workbench|resting place|place|spot|tablecloth)(?: top| surface)?|
 (?:in|into|up in|up into|high in|between|within|to|with) (?:the|your|its|those|that) (?:\w+ )?(?:hand|hands
@@ -59,7 +60,10 @@ setting|deposition|insertion|move|storage|dropping|arrangement) of|find (?:a |so
 # Something is only spoken of.
 BEHOLD = _pattern(
     r"""
-(?:(?:do |can )?(?:you |ya )?(?:see|spot|notice|remember|know|recognise|recognize)|you (?:will |can )?
+(?:(?:once|when|after|as soon as) you (?:have )?(?:found|find|got|located|locate|spotted|spot|see|
+identified|reached
+|picked up|grabbed|got hold of|taken)|take (?:good |great )?care of|(?:do |can )?(?:you |ya )?(?:see|
+spot|notice|remember|know|recognise|recognize)|you (?:will |can )?
 (?:see|find|notice|know)|look at|there is|there are|here is|here are|take a look at|have a look at|consider
 |show me|show us|about|regarding|concerning|as for|as regards|this is|that is|over there is|i see|i spy|
 i can see|i have|i have got|we have|we have got)(?![^ ])
@@ -138,7 +142,15 @@ required|desired|requested|wish|wanting|looking for|order of the day|goal|target
 objective|mission)(?: is| for| was)?(?: to have)?|(?:it is|it s|tis) (?:about )?time(?: for| that| to have
 | to get| we had| you got)?|time (?:for|to have|to get)|(?:\w+ ){0,2}(?:says|said|thinks|reckons|insists|
 wants|asked|asks|told me|tells me|suggests|would like|prefers|demands|requires|likes|recommends|ordered|
-decided)(?: that| to have| to see| me| us| you to| for)*|(?:the|a|his|her|its) (?:\w+ )?(?:place|spot|home|
+decided)(?: that| to have| to see| me| us| you to| for)*(?! to [a-z])|(?:the|a|his|her|its) (?:\w+ )?
+(?:place|spot|home|
 position|location|destination|seat|slot) (?:for|of)(?: this| my)?|want|need|would like|d like)(?![^ ])
+"""
+)
+# "Give it a new home ...".
+GIVEN_PLACE = _pattern(
+    r"""
+(?:a |its |the )(?:new |nice |cosy |cozy |proper |safe |good |fresh |little |permanent |special )*
+(?:home|place|spot|seat|space|position|rest|bed)(?![^ ])
 """
 )

@@ -7,6 +7,7 @@ from vlm_agent.scripted.loose.background import QUESTIONS, Background
 from vlm_agent.scripted.loose.idioms import (
     BEHOLD,
     GIVEN_LIFT,
+    GIVEN_PLACE,
     PICK_IDIOMS,
     PLACE_FOR,
     PUT_IDIOMS,
@@ -78,6 +79,9 @@ class Pieces(Background):
             form = tables[kind].get(word)
             if form is not None and (form[1] != "s" or kind == "contain"):
                 found.append((Item(kind, form[0], form[1]), i + 1, 0.0))
+        end = self.match(GIVEN_PLACE, i)
+        if end > 0 and self.words[:i].count("give") + self.words[:i].count("giving") > 0:
+            found.append((Item("settle"), end, 0.0))
         end = self.match(GIVEN_LIFT, i)
         if end > 0:
             found.append((Item("lift"), end, 0.0))
@@ -130,6 +134,8 @@ class Pieces(Background):
 
     def _is_told_of_others(self, i: int) -> bool:
         """Whether the verb here says what somebody does or did ("I put", "she has left"), not what to do."""
+        if self.word(i - 1) in ("have", "has", "had"):
+            return True  # "you have put"
         j = i - 1
         while self.word(j) in _AUXILIARIES or (self.word(j).endswith("ly") and self.word(j) != ""):
             if self.word(j) == "to" and self.word(j - 1) not in ("going", "have", "has", "had"):

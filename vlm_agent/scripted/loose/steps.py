@@ -117,6 +117,12 @@ class _Steps:
     def _give(self, item: Item, following: Item | None) -> None:
         self._verb(item, "give")
 
+    def _settle(self, item: Item, following: Item | None) -> None:
+        """Read "give the ball a new home ..."."""
+        if not self.frame.things or self.frame.kind != "give":
+            raise _Impossible
+        self.frame.verb, self.frame.kind = "put", "put"
+
     def _lift(self, item: Item, following: Item | None) -> None:
         """Read "give the ball a lift", "the ball: up it comes"."""
         if not self.frame.things or self.frame.kind not in ("", "give") or self.frame.place:
@@ -246,6 +252,8 @@ class _Steps:
 
     def _shall(self, item: Item, following: Item | None) -> None:
         frame = self.frame
+        if not (frame.things or frame.place):
+            raise _Impossible  # somebody else should: "my son would like to put ..."
         if frame.verb and not frame.is_complete and frame.form != "ing":
             raise _Impossible
         if frame.verb:

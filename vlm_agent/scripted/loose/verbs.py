@@ -20,7 +20,7 @@ route shuttle cart lug schlep tote convey conduct pass hand nudge scoot scooch b
 roll flip swing sweep whisk bundle squeeze fit jam cram ram shuffle line align gather collect get fetch take
 migrate redeposit restore reinstate replace hang lean top shepherd escort usher relay forward stow situate
 seat bury bin pocket home sink submerge dip secure confine introduce plump chuck heave hoist tidy hide
-conceal remove budge sneak trundle wheel chauffeur teleport wiggle jiggle manoeuvre maneuver
+conceal remove budge sneak trundle wheel chauffeur teleport wiggle jiggle lock squish manoeuvre maneuver
 """.split()
 
 # Something is to be held, or lifted.
