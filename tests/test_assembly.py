@@ -1,6 +1,7 @@
 """Assembly: every configuration is instantiated; a part that is wrong leaves nothing behind."""
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,13 @@ def session():
 # ---- every YAML is instantiated -----------------------------------------------------------------
 
 
+@cache
+def env_node(name):
+    return habilis.compose("play", [f"env={name}"]).env
+
+
 def of_kind(kind):
-    return [name for name in options("env") if kind in habilis.compose("play", [f"env={name}"]).env]
+    return [name for name in options("env") if kind in env_node(name)]
 
 
 @pytest.mark.parametrize("name", of_kind("world"))
@@ -42,7 +48,7 @@ def test_every_world_keeps_its_contract(name):
 
 def tasks():
     """Envs that are one task; `procedural` draws one."""
-    return [name for name in of_kind("task") if "config" in habilis.compose("play", [f"env={name}"]).env.task]
+    return [name for name in of_kind("task") if "config" in env_node(name).task]
 
 
 @pytest.mark.parametrize("name", tasks())
@@ -50,7 +56,7 @@ def test_every_task_is_built_with_the_defaults_of_its_class(name):
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
     from sim.tasks.registry import task_class
 
-    node = habilis.compose("play", [f"env={name}"]).env.task
+    node = env_node(name).task
     task = habilis.instantiate(node)
     assert type(task) is task_class(name)
     assert task.config == task.config_class()
