@@ -30,14 +30,14 @@ def test_difficulty_adds_objects_and_spreads_them():
         env, obs = solving.start("tweezer_pick", difficulty)
         kinds.append(len(set(env.task.chosen.tolist())))
         spread.append(obs["achieved_goal"][:, :2].std(0).max())
-    assert kinds == [1, 4, 7]  # 1 + 6 * difficulty
+    assert kinds == [1, 3, 5]  # 1 + 4 * difficulty
     assert spread[0] < 1e-6 < spread[1] < spread[2]
 
 
 def test_objects_are_diverse_and_small_enough():
     for seed in range(20):
         solids = draw_objects(seed)
-        assert {s.kind for s in solids} == {"box", "cylinder", "ellipsoid", "sphere", "capsule"}
+        assert {s.kind for s in solids} == {"box", "cylinder", "ellipsoid", "capsule"}
         extents = np.array([s.extents_m for s in solids])
         assert extents.min() >= 0.004 and extents.max() <= 0.060
         assert (extents[:, 0] <= 0.018).all()  # what the tweezers span; they open to 0.026 m
