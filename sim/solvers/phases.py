@@ -70,6 +70,7 @@ class PhaseSolver(Solver):
         self.task = env.task
         self.prepare()
         self._phases = list(self.phases())
+        self.names = tuple(p.name for p in self._phases)
         n, device = env.num_envs, env.device
         self.phase = torch.zeros(n, dtype=torch.int64, device=device)
         self.time_s = torch.zeros(n, device=device)

@@ -31,6 +31,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
         "sim.solvers.button_with_assembled_stick:ButtonWithAssembledStickSolver",
     ),
     "tweezer_pick": ("sim.tasks.tweezer_pick:TweezerPick", "sim.solvers.tweezer_pick:TweezerPickSolver"),
+    "scoop": ("sim.tasks.scoop:Scoop", "sim.solvers.scoop:ScoopSolver"),
 }
 """Name to the task's class and its solver's."""
 
