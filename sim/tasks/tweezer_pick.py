@@ -28,29 +28,14 @@ from sim.tasks.arm import action_penalty
 from sim.tasks.hand import settle
 from sim.tasks.parts import READY, distance, yaw_quat
 from sim.tasks.reorient import quat_mul
+from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying
+from sim.tasks.synergy import Synergy
 from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
 from sim.tasks.views import add_goal_marker, add_light, add_view
 from sim.tools.tweezers import TweezersConfig, add_tweezers
 
 TWEEZERS: Final = TweezersConfig(
     length_m=0.18, width_m=0.014, rest_opening_m=0.04, max_opening_m=0.046, stiffness_n_m_rad=1.2
-)
-Span = tuple[float, float]
-OBJECTS_M: Final[tuple[tuple[str, Span, Span, Span], ...]] = (
-    ("box", (0.010, 0.018), (0.020, 0.060), (0.010, 0.024)),
-    ("cylinder", (0.013, 0.018), (0.013, 0.018), (0.016, 0.030)),
-    ("ellipsoid", (0.012, 0.018), (0.024, 0.045), (0.014, 0.020)),
-    ("capsule", (0.006, 0.012), (0.006, 0.012), (0.030, 0.060)),
-    ("box", (0.004, 0.006), (0.004, 0.007), (0.004, 0.006)),
-)
-"""Kind and ranges of extents along body x, y, z, easiest first; x is what the tweezers span [m].
-
-Five keep the model at 60 degrees of freedom, the most for which Warp's matrices are dense.
-"""
-
-_RGB: Final = (
-    *((0.80, 0.20, 0.15), (0.20, 0.45, 0.80), (0.90, 0.60, 0.10)),
-    *((0.10, 0.60, 0.65), (0.60, 0.30, 0.70)),
 )
 _ROOT_HEIGHT_M = 0.1  # of the hand's root beyond the flange
 _OPEN_M = 0.026  # opening of the tweezers at the start
@@ -81,42 +66,6 @@ class TweezerPickConfig(TaskConfig):
     yaw_rad: float = 0.5
     goal_z_m: tuple[float, float] = (0.06, 0.14)
     objects_seed: int = 0
-
-
-class Synergy:
-    """One action entry that moves many servos' targets along a line: -1 opens, 1 closes.
-
-    Args:
-        physics: The simulation.
-        actuators: Position actuators.
-        ends: Targets at the open and the closed end, (num_actuators,) each.
-        step: Share of the way per control step.
-    """
-
-    def __init__(
-        self, physics: Physics, actuators: Sequence[str], ends: tuple[Tensor, Tensor], step: float
-    ) -> None:
-        """See the class."""
-        self._act, self._open, self._axis = Actuators(physics, actuators), ends[0], ends[1] - ends[0]
-        self._step = step
-        self.names: tuple[str, ...] = ("squeeze",)
-
-    def share(self, ctrl: Tensor) -> Tensor:
-        """Return how far closed the targets in `ctrl` (num_envs, nu) are, in [0, 1], (num_envs,)."""
-        # Not a matrix product: its rounding depends on the number of environments.
-        return ((ctrl[:, self._act.columns] - self._open) * self._axis).sum(-1) / self._axis.square().sum()
-
-    def apply(self, action: Tensor, ctrl: Tensor) -> None:
-        """See `ActionTerm.apply`."""
-        share = torch.clamp(self.share(ctrl)[:, None] + self._step * action, 0.0, 1.0)
-        ctrl[:, self._act.columns] = self._open + share * self._axis
-
-    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
-        """See `ActionTerm.reset`: the target lives in the control vector."""
-
-    def memory(self) -> dict[str, Tensor]:
-        """See `ActionTerm.memory`."""
-        return {}
 
 
 class TweezerPick(Task):
@@ -195,7 +144,7 @@ class TweezerPick(Task):
         self._all = torch.arange(n, device=device)
         self.widths_m = torch.tensor([solid.extents_m[0] for solid in self.objects], device=device)
         self.middle_m = torch.tensor((0.45, 0.0), device=device)
-        self._flat = [_lying(solid) for solid in self.objects]
+        self._flat = [lying(solid) for solid in self.objects]
         self.heights_m = torch.tensor([h for h, _ in self._flat], device=device)
         rest, self._start_ctrl, self._ends = self._hold(physics)
         self._rest = torch.as_tensor(rest, dtype=torch.float32, device=device)
@@ -219,13 +168,13 @@ class TweezerPick(Task):
         at = at * torch.tensor(c.region_m, device=at.device) + self.middle_m
         yaw = random.uniform("yaw", -c.yaw_rad, c.yaw_rad)[:, 0] * difficulty
         for k, body in enumerate(self._objects):
-            height, lying = self._flat[k]
+            height, flat = self._flat[k]
             parked = torch.tensor((_PARKED_M[0], _PARKED_M[1] + _PARKED_M[2] * k), device=at.device).expand(
                 n, 2
             )
             here = (chosen == k)[:, None]
             pos = torch.cat((torch.where(here, at, parked), torch.full_like(at[:, :1], height + 0.0002)), -1)
-            turned = _turned(yaw, torch.tensor(lying, device=at.device))
+            turned = _turned(yaw, torch.tensor(flat, device=at.device))
             body.set_pose(state, pos, turned)
         low, high = c.goal_z_m
         goal = torch.cat((at, random.uniform("height", low, high)), -1)
@@ -345,17 +294,6 @@ class TweezerPick(Task):
         return rest, tensor(ctrl), (tensor(ends[0]), tensor(ends[1]))
 
 
-def draw_objects(seed: int) -> tuple[SolidConfig, ...]:
-    """Draw the sizes of the objects, in the order of `OBJECTS_M`."""
-    rng = np.random.default_rng(seed)
-    solids = []
-    for (kind, *spans), rgb in zip(OBJECTS_M, _RGB, strict=True):
-        x, y, z = (float(rng.uniform(low, high)) for low, high in spans)
-        size = (x, x, z) if kind in ("cylinder", "capsule") else (x, y, z)
-        solids.append(SolidConfig(kind=kind, size_m=size, density_kg_m3=900.0, rgb=rgb))
-    return tuple(solids)
-
-
 def flange_to_hand() -> Transform:
     """Return ``T_flange_hand`` of a bracket that lets tweezers in the hand point along the flange's z."""
     axes = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # flange from root
@@ -381,15 +319,6 @@ def _add_bracket(spec: mujoco.MjSpec) -> None:
         geom.set_frame(frame)
 
 
-def _lying(solid: SolidConfig) -> tuple[float, tuple[float, float, float, float]]:
-    """Return half the height of an object that lies on the table [m], and its orientation then, quat_wxyz."""
-    extents = solid.extents_m
-    if solid.kind == "capsule":  # its axis, z, lies along y
-        half = float(np.sqrt(0.5))
-        return extents[0] / 2, (half, -half, 0.0, 0.0)
-    return extents[2] / 2, (1.0, 0.0, 0.0, 0.0)
-
-
-def _turned(yaw: Tensor, lying: Tensor) -> Tensor:
-    """Return `lying` (4,) turned about world z by `yaw` (n,), quat_wxyz (n, 4)."""
-    return quat_mul(yaw_quat(yaw), lying)
+def _turned(yaw: Tensor, flat: Tensor) -> Tensor:
+    """Return `flat` (4,) turned about world z by `yaw` (n,), quat_wxyz (n, 4)."""
+    return quat_mul(yaw_quat(yaw), flat)

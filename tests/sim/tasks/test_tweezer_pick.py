@@ -6,7 +6,8 @@ pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[trai
 
 import torch
 
-from sim.tasks.tweezer_pick import OBJECTS_M, draw_objects, flange_to_hand
+from sim.tasks.small_objects import OBJECTS_M, draw_objects
+from sim.tasks.tweezer_pick import flange_to_hand
 from tests.sim.tasks import solving
 
 
