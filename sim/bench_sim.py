@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig
+from sim.batch.settings import check_types
 from sim.tasks.registry import TASKS, make_task
 
 Row = dict[str, Any]
@@ -56,6 +57,7 @@ class BenchSimConfig:
 
     def __post_init__(self) -> None:
         """Refuse what can't be measured."""
+        check_types(self)
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}; time at least 1")
         if not self.num_envs or min(self.num_envs) < 1:

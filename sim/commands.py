@@ -212,12 +212,12 @@ def bench_sim(invocation: Any) -> int:
 
     cfg = invocation.cfg
     settings = BenchSimConfig(
-        envs=tuple(cfg.envs) if cfg.envs else None,
-        num_envs=tuple(cfg.num_envs),
+        envs=invocation.instantiate(cfg.envs),
+        num_envs=invocation.instantiate(cfg.num_envs),
         steps=cfg.steps,
         physics=invocation.instantiate(cfg.sim),
         others=cfg.others,
-        camera=tuple(cfg.camera),
+        camera=invocation.instantiate(cfg.camera),
     )
     console = Console(stderr=True)
     with console.status("measuring") as status:

@@ -21,6 +21,7 @@ from sim.batch.handles import Body, ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
 from sim.batch.rng import EnvRandom, episode_keys, mix
+from sim.batch.settings import check_types
 from sim.batch.task import Task
 
 Obs = dict[str, Tensor]
@@ -47,6 +48,10 @@ class EnvConfig:
     fault_dir: str = "runs/faults"
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
     physics: PhysicsConfig = field(default_factory=PhysicsConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse values of another type."""
+        check_types(self)
 
 
 class BatchEnv:

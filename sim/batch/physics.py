@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from sim.batch.settings import check_types
+
 if TYPE_CHECKING:
     import mujoco
     import torch
@@ -43,6 +45,10 @@ class PhysicsConfig:
     nconmax: int = 0
     njmax: int = 0
     kernel_cache_dir: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse values of another type."""
+        check_types(self)
 
 
 class BareSteps(Protocol):

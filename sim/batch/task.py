@@ -19,6 +19,7 @@ from torch import Tensor
 
 from policies.policy import ArraySpec
 from sim.batch.randomize import NOMINAL, Randomization
+from sim.batch.settings import check_types
 
 if TYPE_CHECKING:
     import mujoco
@@ -55,17 +56,25 @@ class TaskConfig:
     difficulty: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse what can't be simulated."""
+        """Refuse what can't be simulated.
+
+        Raises:
+            ValueError: If a setting is of another type or out of range; names it.
+        """
+        if self.reward not in ("dense", "sparse"):
+            raise ValueError(f"unknown reward {self.reward!r}; use dense or sparse")
+        if self.preset not in ("nominal", "randomised"):
+            raise ValueError(f"unknown preset {self.preset!r}; use nominal or randomised")
+        check_types(self)
+        for name in type(self).__dataclass_fields__:
+            if "tolerance" in name and getattr(self, name) <= 0.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use a positive number")
         if not 0.0 < self.physics_dt <= 0.02:
             raise ValueError(f"physics_dt is {self.physics_dt} s; use a time step in (0, 0.02] s")
         if self.decimation < 1:
             raise ValueError(f"decimation is {self.decimation}; use at least 1 physics step per control step")
         if self.episode_s < self.step_dt:
             raise ValueError(f"episode_s is {self.episode_s} s, shorter than one step of {self.step_dt} s")
-        if self.reward not in ("dense", "sparse"):
-            raise ValueError(f"unknown reward {self.reward!r}; use dense or sparse")
-        if self.preset not in ("nominal", "randomised"):
-            raise ValueError(f"unknown preset {self.preset!r}; use nominal or randomised")
         if not 0.0 <= self.difficulty <= 1.0:
             raise ValueError(f"difficulty is {self.difficulty}; use a number in [0, 1]")
 

@@ -79,7 +79,7 @@ def test_a_diverged_env_leaves_no_log_in_the_working_folder(model, tmp_path, mon
     [
         ({"num_threads": -1}, "num_threads is -1; use 0 for all cores"),
         ({"device": "cuda:0"}, "sim=cpu computes on device cpu, not 'cuda:0'; use sim=warp for a GPU"),
-        ({"backend": "isaac"}, "unknown physics backend 'isaac'; use cpu or warp"),
+        ({"backend": "isaac"}, "backend is 'isaac'; input should be 'cpu' or 'warp'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(model, change, message):  # noqa: F811
