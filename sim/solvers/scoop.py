@@ -88,9 +88,8 @@ class ScoopSolver(PhaseSolver):
         goal = goal + torch.tensor([to[0], 0.0, to[1], to[2]], device=goal.device)
         gap = goal - self._edge
         way = torch.linalg.vector_norm(gap[:, :3], dim=-1)
-        share = torch.minimum(
-            speed_m_s * self._dt / (way + 1e-9), speed_rad_s * self._dt / (gap[:, 3].abs() + 1e-9)
-        )
+        turn = gap[:, 3].abs()
+        share = self._dt * torch.minimum(speed_m_s / (way + 1e-9), turn_rad_s / (turn + 1e-9))
         here = (self.phase == self.names.index(name))[:, None]
         self._edge = torch.where(here, self._edge + gap * share.clamp(max=1.0)[:, None], self._edge)
         self._left = torch.where(here[:, 0], way + turn, self._left)
