@@ -19,6 +19,7 @@ from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.robots.fr3 import EE_SITE
 from sim.senses.batched import ForceTorque, TactileArray
+from sim.senses.pads import Pad
 from sim.senses.spec import add_force_torque, add_tactile_array
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
 from sim.tasks.parts import HAND_LIMITS_M, ContactTaskConfig, ready_offset
@@ -112,7 +113,7 @@ class Press(ArmTask):
             rgba=[0.25, 0.45, 0.75, 0.45],
             friction=[0.8, 0.005, 0.0001],
         )
-        self.pad = add_tactile_array(spec, plate, "skin", rows, cols, (2 * HALF_M, 2 * HALF_M))
+        add_tactile_array(spec, plate, "skin", rows, cols, (2 * HALF_M, 2 * HALF_M))
         add_force_torque(spec, EE_SITE)
         for corner in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
             p_plate = (0.9 * HALF_M * corner[0], 0.9 * HALF_M * corner[1])
@@ -125,7 +126,8 @@ class Press(ArmTask):
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
         super().bind(physics)
-        self.skin, self.wrist = TactileArray(physics, "skin", self.pad), ForceTorque(physics, EE_SITE)
+        pad = Pad(*self.config.taxels, (2 * HALF_M, 2 * HALF_M))
+        self.skin, self.wrist = TactileArray(physics, "skin", pad), ForceTorque(physics, EE_SITE)
         self.plate = Joints(physics, ("plate",))
         rows, cols = self.config.taxels
         device = physics.device
