@@ -57,7 +57,7 @@ _GEOM: Final = {
 _STARTS: Final = 8
 _SETTLE_S: Final = 4.0
 _MIN_TURN_RAD: Final = 0.6
-_SHOWN_AT: Final[dict[str, Vec3]] = {"up": (0.02, 0.16, 0.36), "down": (0.02, 0.17, 0.26)}
+_SHOWN_AT: Final[dict[str, Vec3]] = {"up": (0.02, 0.16, 0.36), "down": (0.02, 0.17, 0.23)}
 _CENTRE: Final[dict[str, Vec3]] = {"up": (0.065, 0.005, 0.105), "down": (0.095, 0.012, 0.105)}
 """Centre of the object at the start, in the hand's root frame [m]."""
 
@@ -148,7 +148,7 @@ class Reorient(HandTask):
             _add_faces(spec, shown, half, is_flat=c.shape in ("cube", "box"))
         side = 1.0 if c.palm == "up" else -1.0
         add_view(
-            spec, eye=(0.27, 0.3, 0.42 if c.palm == "up" else 0.1), target=(0.02, 0.05, 0.25 + 0.04 * side)
+            spec, eye=(0.27, 0.3, 0.42 if c.palm == "up" else 0.1), target=(0.02, 0.05, 0.25 + 0.06 * side)
         )
         return spec
 
