@@ -82,7 +82,7 @@ class ScoopSolver(PhaseSolver):
         tray_pos: Tensor,
         to: tuple[float, float, float],
         speed_m_s: float,
-        speed_rad_s: float,
+        turn_rad_s: float,
     ) -> HandPose:
         goal = torch.cat((tray_pos, torch.zeros_like(tray_pos[:, :1])), -1)
         goal = goal + torch.tensor([to[0], 0.0, to[1], to[2]], device=goal.device)
