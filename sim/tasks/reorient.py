@@ -93,10 +93,6 @@ class ReorientConfig(HandTaskConfig):
     def __post_init__(self) -> None:
         """Refuse what the hand can't hold."""
         super().__post_init__()
-        if self.palm not in ("up", "down"):
-            raise ValueError(f"unknown palm {self.palm!r}; use up or down")
-        if self.shape not in _PROPORTIONS:
-            raise ValueError(f"unknown shape {self.shape!r}; use {', '.join(_PROPORTIONS)}")
         if not 0.03 <= self.size_m <= 0.09:
             raise ValueError(f"size_m is {self.size_m} m; the hand turns objects of 0.03 to 0.09 m")
 
