@@ -1,6 +1,6 @@
 """Simulation throughput: our environment against the bare simulator and the usual vector environments.
 
-All of a row is measured in one run, step by step in turns, so that a busy machine slows all alike:
+All of a row is measured in one run:
 
 * raw: the bare batched step of the same model from the same states under the same controls, with the
   same threads and bound fields (`mujoco.batch.Batch.step`, or bare `mujoco_warp` steps);
@@ -16,8 +16,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from numpy.typing import NDArray
 from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig
 from sim.batch.settings import check_types
+from sim.batch.task import Task
 from sim.tasks.registry import TASKS, make_task
 
 Row = dict[str, Any]
 _WARM_UP = 5
+_OTHERS_S = 2.0  # time the usual vector environments for at least this long [s]
 
 
 @dataclass(frozen=True)
@@ -167,31 +170,50 @@ class _OtherRates:
 
 
 def _measure_others(name: str, config: BenchSimConfig) -> _OtherRates:
-    """Return environment steps per second of the best of two sizes: cores, and four times that."""
-    from sim.batch.env import compile_scene
+    """Return environment steps per second of the best of two sizes: cores, and four times that.
 
+    They start from states that our environment was reset to and replay the controls that it sent, so
+    contacts are alike; when the recording is over they start again, which is not timed.
+    """
     task = make_task(name)
     cores = config.physics.num_threads or len(os.sched_getaffinity(0))
+    sizes = (cores, 4 * cores)
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "model.mjb")
-        mujoco.mj_saveModel(compile_scene(task), path)
-        sizes = (cores, 4 * cores)
-        gym = [_gym_rate(path, task.config.decimation, n, config.steps) for n in sizes]
-        sb3 = [_sb3_rate(path, task.config.decimation, n, config.steps) for n in sizes]
+        path = Path(folder)
+        ctrl = _record(task, sizes[-1], config, path)
+        makers = [partial(_plain_env, path, k, task.config.decimation) for k in range(sizes[-1])]
+        gym = [_gym_rate(makers[:n], ctrl[:, :n]) for n in sizes]
+        sb3 = [_sb3_rate(makers[:n], ctrl[:, :n]) for n in sizes]
     return _OtherRates(max(filter(None, gym), default=None), max(filter(None, sb3), default=None))
 
 
-def _plain_env(path: str, decimation: int) -> Any:
+def _record(task: Task, num_envs: int, config: BenchSimConfig, folder: Path) -> NDArray[np.float32]:
+    """Save model and start states for `_plain_env`; return our controls, (steps, num_envs, nu)."""
+    env = BatchEnv(task, EnvConfig(num_envs=num_envs, physics=config.physics, auto_reset=False))
+    mujoco.mj_saveModel(env.physics.model, str(folder / "model.mjb"))
+    start = {k: env.physics.field(k).numpy().copy() for k in ("qpos", "qvel", "mocap_pos", "mocap_quat")}
+    np.savez(folder / "start.npz", allow_pickle=False, **start)
+    generator = torch.Generator().manual_seed(0)
+    ctrl = []
+    for _ in range(min(config.steps, task.config.max_steps - 1)):
+        env.step(torch.rand(num_envs, env.num_actions, generator=generator) * 2.0 - 1.0)
+        ctrl.append(env.ctrl.numpy().copy())
+    env.close()
+    return np.stack(ctrl)
+
+
+def _plain_env(folder: Path, k: int, decimation: int) -> Any:
     import gymnasium
 
     class PlainEnv(gymnasium.Env):
         """The least that a single environment must do: set controls, step, return the joint state."""
 
         def __init__(self) -> None:
-            self._model = mujoco.MjModel.from_binary_path(path)
+            self._model = mujoco.MjModel.from_binary_path(str(folder / "model.mjb"))
             self._data = mujoco.MjData(self._model)
-            low, high = _control_range(self._model)
-            self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
+            with np.load(folder / "start.npz", allow_pickle=False) as stored:
+                self._start = {name: stored[name][k] for name in stored.files}
+            self.action_space = gymnasium.spaces.Box(-np.inf, np.inf, (self._model.nu,), np.float32)
             size = self._model.nq + self._model.nv
             self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
@@ -200,6 +222,8 @@ def _plain_env(path: str, decimation: int) -> Any:
 
         def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
             mujoco.mj_resetData(self._model, self._data)
+            for name, value in self._start.items():
+                getattr(self._data, name)[:] = value
             return self._obs(), {}
 
         def step(self, action: Any) -> Any:
@@ -210,49 +234,43 @@ def _plain_env(path: str, decimation: int) -> Any:
     return PlainEnv()
 
 
-def _control_range(model: mujoco.MjModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return a band around the middle of the control ranges, so that nothing is slammed about."""
-    low, high = model.actuator_ctrlrange.T
-    middle, half = (low + high) / 2, (high - low) / 2
-    return (middle - 0.3 * half).astype(np.float32), (middle + 0.3 * half).astype(np.float32)
-
-
-def _gym_rate(path: str, decimation: int, num_envs: int, steps: int) -> float | None:
+def _gym_rate(makers: Sequence[Callable[[], Any]], ctrl: NDArray[np.float32]) -> float | None:
     try:
         from gymnasium.vector import AsyncVectorEnv
     except ImportError:
         return None
-    envs = AsyncVectorEnv([lambda: _plain_env(path, decimation)] * num_envs, shared_memory=True)
+    envs = AsyncVectorEnv(list(makers), shared_memory=True)
     try:
-        envs.reset(seed=0)
-        envs.action_space.seed(0)
-        actions = [envs.action_space.sample() for _ in range(steps + _WARM_UP)]
-        return _rate(envs.step, actions, num_envs)
+        return _rate(envs.reset, envs.step, ctrl)
     finally:
         envs.close()
 
 
-def _sb3_rate(path: str, decimation: int, num_envs: int, steps: int) -> float | None:
+def _sb3_rate(makers: Sequence[Callable[[], Any]], ctrl: NDArray[np.float32]) -> float | None:
     try:
         from stable_baselines3.common.vec_env import SubprocVecEnv
     except ImportError:
         return None
-    envs = SubprocVecEnv([lambda: _plain_env(path, decimation)] * num_envs, start_method="forkserver")
+    envs = SubprocVecEnv(list(makers), start_method="forkserver")
     try:
-        envs.reset()
-        actions = [np.stack([envs.action_space.sample()] * num_envs) for _ in range(steps + _WARM_UP)]
-        return _rate(envs.step, actions, num_envs)
+        return _rate(envs.reset, envs.step, ctrl)
     finally:
         envs.close()
 
 
-def _rate(step: Callable[[Any], Any], actions: list[Any], num_envs: int) -> float:
-    for action in actions[:_WARM_UP]:
-        step(action)
-    start = time.perf_counter()
-    for action in actions[_WARM_UP:]:
-        step(action)
-    return num_envs * (len(actions) - _WARM_UP) / (time.perf_counter() - start)
+def _rate(reset: Callable[[], Any], step: Callable[[Any], Any], ctrl: NDArray[np.float32]) -> float:
+    """Return environment steps per second over at least 2 s, from the reset states each time."""
+    reset()
+    step(ctrl[0])  # workers are up
+    seconds, steps = 0.0, 0
+    while seconds < _OTHERS_S:
+        reset()
+        start = time.perf_counter()
+        for action in ctrl:
+            step(action)
+        seconds += time.perf_counter() - start
+        steps += len(ctrl)
+    return ctrl.shape[1] * steps / seconds
 
 
 # ---- report ---------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class BatchEnv:
     the episode, this one included), `shaping` (the reward that does not depend on the goal); and
     `final_obs`, the observations before an automatic reset; `episode`, if any episode ended: their
     `return`, `length`, `success` and total reward per term, (k,).
+    Building one sets torch to a single thread, which is what simulator threads go with.
     An environment that diverged is truncated, with its last good observation and no shaping reward.
 
     Args:
@@ -328,11 +329,15 @@ class BatchEnv:
             self._delayed.copy_(torch.roll(self._delayed, 1, 0))
             self._delayed[0] = action
             action = self._delayed[self._latency, self._all]
+        held = self._ctrl.clone() if len(self._delayed) > 1 else None
         start = 0
         for term in self._actions:
             stop = start + len(term.names)
             term.apply(action[:, start:stop], self._ctrl)
             start = stop
+        if held is not None:  # until the first action has arrived, the servos hold
+            is_waiting = (self._steps < self._latency)[:, None]
+            self._ctrl.copy_(torch.where(is_waiting, held, self._ctrl))
 
     def _push(self) -> None:
         if not self._spread.push_n:

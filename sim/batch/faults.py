@@ -23,9 +23,9 @@ class FaultLog:
         count: Faults so far.
         paths: Dumps written, at most 20.
 
-    A dump is an .npz with `qpos`, `qvel`, `ctrl` of the last steps, (steps, ...), oldest first, and
-    `env`, `seed`, `episode`, `step`: resetting that environment with that seed to that episode and
-    replaying its actions leads there again.
+    A dump is an .npz with `qpos`, `qvel`, `ctrl` after each of the last steps, (steps, ...), oldest
+    first; `last_ctrl`, the controls of the step that failed; and where it was: `env`, its own `seed`,
+    `episode`, `step`.
     """
 
     def __init__(self, physics: Physics, folder: Path) -> None:
@@ -45,6 +45,8 @@ class FaultLog:
     def _dump(self, env: int, ctrl: Tensor, seed: int, episode: int, step: int) -> None:
         self.count += 1
         if len(self.paths) >= _MAX_DUMPS:
+            if self.count == _MAX_DUMPS + 1:
+                _LOG.warning("%d environments diverged; further ones are only counted", self.count)
             return
         arrays = {
             k: np.stack([np.asarray(past[k][env].cpu()) for past in self._history] or [np.zeros(0)])
@@ -52,7 +54,9 @@ class FaultLog:
         }
         arrays["last_ctrl"] = np.asarray(ctrl[env].cpu())
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"fault_seed{seed}_episode{episode}_step{step}.npz"
+        stem = f"fault_seed{seed}_episode{episode}_step{step}"
+        taken = len(list(self._folder.glob(f"{stem}*.npz")))
+        path = self._folder / (f"{stem}_{taken}.npz" if taken else f"{stem}.npz")
         with path.open("wb") as stream:
             where = {"env": env, "seed": seed, "episode": episode, "step": step}
             arrays |= {k: np.asarray(v) for k, v in where.items()}

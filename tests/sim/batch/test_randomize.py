@@ -169,7 +169,7 @@ def test_every_episode_is_drawn_anew_and_the_others_stay(tmp_path):
 
 
 def test_latency_delays_the_action(tmp_path):
-    """With a delay of k steps the first k actions are zero, then they come in their order."""
+    """With a delay of k steps the servos hold for k steps, then the actions come in their order."""
     delayed, prompt = varied(tmp_path, latency_steps=(2, 2)), varied(tmp_path)
     drawn = actions(delayed, 4)
     still = torch.zeros_like(drawn[0])
