@@ -17,7 +17,7 @@ BEAD_RADIUS_M: Final = 0.007
 BEAD_KG: Final = 0.0014
 _COLOURS: Final = ((0.93, 0.72, 0.2), (0.88, 0.55, 0.15), (0.96, 0.82, 0.45))
 FLOOR_M: Final = 0.003
-"""Thickness of a tray's floor [m]."""
+"""Thickness of a tray's floor, where nothing else is said [m]."""
 _SMOOTH: Final = 0.35  # friction of trays
 _WALL_M: Final = 0.003  # half thickness of a tray's walls
 
@@ -46,14 +46,16 @@ def add_tray(
     material: str,
     mass_kg: float = 0.0,
     back_m: float = 0.0,
+    floor_m: float = FLOOR_M,
 ) -> None:
     """Add an open box: a floor and four walls around an inner area of half sizes `half_m` [m].
 
-    The wall at +x is `back_m` high where that is more.
+    The wall at +x is `back_m` high where that is more. Beads that fall far need a thick floor: they come
+    through one that they pass in two time steps.
 
     The body's origin is under the middle of the floor.
     """
-    x, y, w, f = *half_m, _WALL_M, FLOOR_M / 2
+    x, y, w, f = *half_m, _WALL_M, floor_m / 2
     box, up, part = mujoco.mjtGeom.mjGEOM_BOX, height_m / 2, mass_kg / 6
     add_part(body, box, (x + 2 * w, y + 2 * w, f), (0.0, 0.0, f), material, 2 * part, _SMOOTH)
     for side, high in ((-1.0, up), (1.0, max(up, back_m / 2))):

@@ -32,6 +32,7 @@ TASKS: Final[dict[str, tuple[str, str]]] = {
     ),
     "tweezer_pick": ("sim.tasks.tweezer_pick:TweezerPick", "sim.solvers.tweezer_pick:TweezerPickSolver"),
     "scoop": ("sim.tasks.scoop:Scoop", "sim.solvers.scoop:ScoopSolver"),
+    "pour_beads": ("sim.tasks.pour_beads:PourBeads", "sim.solvers.pour_beads:PourBeadsSolver"),
 }
 """Name to the task's class and its solver's."""
 
