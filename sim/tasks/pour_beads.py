@@ -31,7 +31,7 @@ BOWL_Z_M: Final = 0.15
 """Height of the block that the bowl stands on [m]."""
 STAND_M: Final = 0.26
 """Height of the stand [m]: the wrist is below a hand that points forward."""
-GRIP_M: Final = 0.056
+GRIP_M: Final = 0.06
 """Height of the cup's grip over its base [m]."""
 _FLOOR_M: Final = 0.012  # of the bowl; the cup's is half as thick
 _GRID: Final = (2, 2, 3)
