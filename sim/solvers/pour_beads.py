@@ -27,8 +27,8 @@ class PourBeadsSolver(PhaseSolver):
         """See `PhaseSolver.phases`."""
         return (
             Phase("turn", lambda: self._before(0.1, 0.15), tolerance_m=0.03, tolerance_rad=0.15),
-            Phase("level", lambda: self._before(0.1, 0.0), tolerance_m=0.01),
-            Phase("reach", lambda: self._before(0.012, 0.0), speed_m_s=0.2, tolerance_m=0.005),
+            Phase("level", lambda: self._before(0.1, 0.0), speed_m_s=0.25, tolerance_m=0.006, hold_s=0.3),
+            Phase("reach", lambda: self._before(0.012, 0.0), speed_m_s=0.12, tolerance_m=0.005),
             Phase("close", self.stay, closed=True, hold_s=0.7),
             Phase("lift", lambda: self.stay(0.06), closed=True, speed_m_s=0.2, tolerance_m=0.01),
             Phase("carry", lambda: self._over(0.0, 0.06), closed=True, speed_m_s=0.25, tolerance_m=0.01),
