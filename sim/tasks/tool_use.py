@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import mujoco
 import torch
@@ -25,9 +25,6 @@ from sim.tasks.arm import ArmTask
 from sim.tasks.views import add_view
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
-
-FINGER_Z_M: Final = 0.012
-"""Height of the grasp centre over what a thin tool is picked from [m]: the tips end 2.5 mm above it."""
 
 
 @dataclass(frozen=True)
