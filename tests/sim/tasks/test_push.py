@@ -48,7 +48,7 @@ def test_object_off_the_table_fails():
 
 
 def test_unknown_shape_is_refused():
-    with pytest.raises(ValueError, match="unknown shape 'ball'; use box or cylinder"):
+    with pytest.raises(ValueError, match="shape is 'ball'; input should be 'box' or 'cylinder'"):
         make_task("push", shape="ball")
 
 
