@@ -61,12 +61,6 @@ class PushConfig(ContactTaskConfig):
     nearest_m: float = 0.06
     farthest_m: float = 0.25
 
-    def __post_init__(self) -> None:
-        """Refuse an unknown shape."""
-        super().__post_init__()
-        if self.shape not in ("box", "cylinder"):
-            raise ValueError(f"unknown shape {self.shape!r}; use box or cylinder")
-
 
 class Push(ArmTask):
     """Goal: the object's centre in world [m], on the table.
