@@ -302,15 +302,12 @@ class BatchEnv:
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor, by name, that the next step depends on besides physics."""
         memory = {
-            "ctrl": self._ctrl, "seeds": self._seeds, "episode": self._episode, "steps": self._steps,
-            "key": self._key, "difficulty": self.difficulty, "desired_goal": self.desired_goal,
+            "seeds": self._seeds, "episode": self._episode, "key": self._key, "difficulty": self.difficulty,
             "delayed": self._delayed, "latency": self._latency, "last_action": self.task.last_action,
             "sums": self._sums, "arm": self._arm,
         }  # fmt: skip
         memory |= {f"curriculum.{k}": v for k, v in self.curriculum.memory().items()}
-        for k, term in enumerate(self._actions):
-            memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
-        return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
+        return memory | self._carried()
 
     # ---- parts of a step ----------------------------------------------------------------------------
 
