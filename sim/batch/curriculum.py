@@ -86,6 +86,11 @@ class LearningProgress:
             track += (1.0 - (1.0 - rate) ** count) * (mean - track)
         self.count += count.to(torch.int64)
 
+    def forget(self) -> None:
+        """Forget all episodes."""
+        for value in self.memory().values():
+            value.zero_()
+
     def memory(self) -> dict[str, Tensor]:
         """Return the tensors that the next draw depends on; for saving and restoring."""
         return {"fast": self.fast, "slow": self.slow, "count": self.count}

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mujoco
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from policies.policy import ArraySpec, PolicySpec
+from sim.batch import state_file
 from sim.batch.curriculum import CurriculumConfig, LearningProgress
 from sim.batch.faults import FaultLog
 from sim.batch.handles import Body, ResetState
@@ -83,6 +82,7 @@ class BatchEnv:
         self.physics: Physics = make_physics(
             model or compile_scene(task), self.config.num_envs, self.config.physics
         )
+        self._settings = state_file.settings_of(task, self.config)
         n, device = self.config.num_envs, self.physics.device
         task.bind(self.physics)
         self._actions = list(task.actions(self.physics))
@@ -152,7 +152,9 @@ class BatchEnv:
 
         Args:
             seed: New seed of environment 0 (environment i gets seed + i) and episode 0; None goes on
-                to the next episode of the same seeds.
+                to the next episode of the same seeds. Without a mask a seed begins a fresh run: what
+                follows is as in a new environment, and the curriculum knows nothing. With a mask the
+                others' run goes on, and so does the curriculum, which they share.
             mask: Which to reset.
 
         Raises:
@@ -162,6 +164,8 @@ class BatchEnv:
         if seed is not None:
             self._seeds[ids] = ids + seed
             self._episode[ids] = -1
+            if mask is None:
+                self.curriculum.forget()
         self._reset_envs(ids)
         self._obs = self._observe()
         return self._obs
@@ -239,40 +243,32 @@ class BatchEnv:
 
     def save_state(self, path: Path) -> None:
         """Write the complete state to an .npz file; `load_state` continues from it exactly (CPU)."""
-        arrays = {f"physics.{k}": v for k, v in self.physics.save().items()}
-        arrays |= {f"env.{k}": v.cpu().numpy() for k, v in self._memory().items()}
-        arrays["task"] = np.array(self.task.name)
-        with Path(path).open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **arrays)
+        state_file.write(Path(path), self.state_arrays())
 
     def load_state(self, path: Path) -> Obs:
         """Continue from a file of `save_state` and return the observations there.
 
         Raises:
-            ValueError: If there is no such file, or it is of another task, model or number of environments.
+            ValueError: If there is no such file, or it is of another task, other settings, another model
+                or number of environments; names what differs.
         """
-        arrays = _read_npz(Path(path))
-        name = str(arrays.get("task", ""))
-        if name != self.task.name:
-            is_what = f"is a state of task {name}, not" if name else "is not a state"
-            raise ValueError(f"{path} {is_what} of task {self.task.name}")
-        memory = self._memory()
-        missing = [k for k in memory if f"env.{k}" not in arrays]
-        if missing:
-            raise ValueError(
-                f"{path} has no {', '.join(missing[:3])}; it is not a state of task {self.task.name}"
-            )
-        for key, value in memory.items():
-            stored_value = arrays[f"env.{key}"]
-            if stored_value.shape != tuple(value.shape):
-                raise ValueError(
-                    f"{key} in {path} has shape {stored_value.shape}, expected {tuple(value.shape)}"
-                )
-        self.physics.load(
-            {k.removeprefix("physics."): v for k, v in arrays.items() if k.startswith("physics.")}
-        )
-        for key, value in memory.items():
-            value.copy_(torch.as_tensor(arrays[f"env.{key}"]))
+        return self.load_state_arrays(state_file.read(Path(path)), str(path))
+
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `save_state` writes: copies, arrays of numbers, for a checkpoint of one's own."""
+        return state_file.pack(self._settings, self.physics, self._memory())
+
+    def load_state_arrays(self, arrays: Mapping[str, NDArray[Any]], where: str = "the state") -> Obs:
+        """Continue from what `state_arrays` returned and return the observations there.
+
+        Args:
+            arrays: What `state_arrays` returned, of this environment or one with the same settings.
+            where: Where it comes from, for messages.
+
+        Raises:
+            ValueError: See `load_state`.
+        """
+        state_file.unpack(arrays, self._settings, self.physics, self._memory(), where)
         self._obs = self._observe()
         return self._obs
 
@@ -454,15 +450,6 @@ class BatchEnv:
         action_names = tuple(name for term in self._actions for name in term.names)
         action = ArraySpec((self.num_actions,), action_names, low=-1.0, high=1.0)
         return PolicySpec(obs=obs, action=action, goal=goal, step_dt=self.task.config.step_dt)
-
-
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is not an .npz file")
-    with np.load(path, allow_pickle=False) as stored:
-        return {k: stored[k] for k in stored.files}
 
 
 def compile_scene(task: Task) -> mujoco.MjModel:
