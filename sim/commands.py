@@ -217,7 +217,9 @@ def bench_sim(invocation: Any) -> int:
         steps=cfg.steps,
         physics=invocation.instantiate(cfg.sim),
         others=cfg.others,
+        memory=cfg.memory,
         camera=invocation.instantiate(cfg.camera),
+        camera_parts=invocation.instantiate(cfg.camera_parts),
     )
     console = Console(stderr=True)
     with console.status("measuring") as status:
@@ -227,6 +229,8 @@ def bench_sim(invocation: Any) -> int:
         facts = machine(settings)
         threads = f"{facts['threads']} threads of {facts['cores']} cores"
         print(f"{facts['device']}, {threads}, MuJoCo {facts['mujoco']}")
+        if settings.others and "mjlab" in facts:
+            print(f"MuJoCo Warp {facts['mujoco_warp']}, {facts['mjlab']}")
     if invocation.json_to:
         write_json({"rows": rows, "machine": machine(settings)}, invocation.json_to)
     return 0

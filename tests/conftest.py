@@ -13,6 +13,7 @@ LONG = {
     "sim": (
         *("test_allegro", "test_compose", "test_fr3", "test_kinematics", "test_leap", "test_robot"),
         *(
+            "test_bench_sim",
             "test_solids",
             "test_sim_commands",
             "test_tabletop",
