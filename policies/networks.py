@@ -20,6 +20,10 @@ ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {
 SQUASH: Final = ("tanh", "clip")
 """How an output becomes an action in [-1, 1]."""
 
+RNNS: Final[dict[str, type[nn.GRU] | type[nn.LSTM]]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+RNN_STATES: Final = {"gru": ("hidden",), "lstm": ("hidden", "cell")}
+"""Recurrent layers, and names of what they remember."""
+
 CLIP_SIGMA: Final = 10.0
 """Normalised observations are clipped to this many standard deviations."""
 
@@ -57,9 +61,12 @@ class PolicyNet(nn.Module):
 
     Attributes:
         keys: Names of the observations it reads, in the order of `forward`'s arguments.
+        hidden: Shapes (without the batch) of what it remembers from step to step, by name. `forward` takes
+            these after the observations, zeros at first, and returns the new ones after the action.
     """
 
     keys: tuple[str, ...]
+    hidden: Mapping[str, tuple[int, ...]] = {}
 
     def describe(self) -> dict[str, Any]:
         """Return what `make_net` needs to build it again, as JSON values; `kind` names the class."""
@@ -69,6 +76,9 @@ class PolicyNet(nn.Module):
         """Return the action of named observations (num_envs, ...), without gradients."""
         with torch.no_grad():
             return self(*(obs[k] for k in self.keys))
+
+    def reset(self) -> None:
+        """Forget what `act` remembers; call it where episodes begin."""
 
 
 class MlpNet(PolicyNet):
@@ -80,9 +90,10 @@ class MlpNet(PolicyNet):
         name: Activation.
         squash: `tanh` or `clip`.
         layer_norm: See `mlp`.
+        goal_gap: Whether it also reads desired_goal - achieved_goal, appended to the observations.
 
     Raises:
-        ValueError: If `squash` or the activation is unknown.
+        ValueError: If `squash` or the activation is unknown, or `goal_gap` has no goals to compare.
     """
 
     mean: Tensor
@@ -95,9 +106,12 @@ class MlpNet(PolicyNet):
         name: str = "elu",
         squash: str = "tanh",
         layer_norm: bool = False,
+        goal_gap: bool = False,
     ) -> None:
         """See the class."""
         super().__init__()
+        if goal_gap and not {"desired_goal", "achieved_goal"} <= set(keys):
+            raise ValueError("goal_gap needs desired_goal and achieved_goal among the observations")
         if squash not in SQUASH:
             raise ValueError(f"no squash {squash!r}; there are {', '.join(SQUASH)}")
         self.keys = tuple(keys)
@@ -108,8 +122,9 @@ class MlpNet(PolicyNet):
             "name": name,
             "squash": squash,
             "layer_norm": layer_norm,
+            "goal_gap": goal_gap,
         }
-        self.squash = squash
+        self.squash, self.goal_gap = squash, goal_gap
         self.net = mlp(sizes, name, layer_norm)
         self.register_buffer("mean", torch.zeros(sizes[0]))
         self.register_buffer("std", torch.ones(sizes[0]))
@@ -120,12 +135,120 @@ class MlpNet(PolicyNet):
 
     def forward(self, *obs: Tensor) -> Tensor:
         """See `PolicyNet`."""
-        x = (torch.cat(obs, -1) - self.mean) / self.std
+        parts = list(obs)
+        if self.goal_gap:
+            goal, now = (obs[self.keys.index(k)] for k in ("desired_goal", "achieved_goal"))
+            parts.append(goal - now)
+        x = (torch.cat(parts, -1) - self.mean) / self.std
         out = self.net(torch.clamp(x, -CLIP_SIGMA, CLIP_SIGMA))
         return torch.tanh(out) if self.squash == "tanh" else torch.clamp(out, -1.0, 1.0)
 
 
-NETS: Final[dict[str, type[PolicyNet]]] = {"mlp": MlpNet}
+class RnnNet(PolicyNet):
+    """Observations side by side, normalised, through recurrent layers and an MLP, squashed.
+
+    Args:
+        keys: Names of the observations.
+        sizes: Sizes: of the observations together, of the recurrent layers, of the MLP's layers.
+        name: Activation of the MLP.
+        squash: `tanh` or `clip`.
+        layer_norm: See `mlp`; of the MLP.
+        rnn: `gru` or `lstm`.
+        layers: Number of recurrent layers.
+
+    Raises:
+        ValueError: If `squash`, `rnn` or the activation is unknown.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        sizes: Sequence[int],
+        name: str = "elu",
+        squash: str = "clip",
+        layer_norm: bool = False,
+        rnn: str = "gru",
+        layers: int = 1,
+    ) -> None:
+        """See the class."""
+        super().__init__()
+        if squash not in SQUASH:
+            raise ValueError(f"no squash {squash!r}; there are {', '.join(SQUASH)}")
+        if rnn not in RNNS:
+            raise ValueError(f"no recurrent layer {rnn!r}; there are {', '.join(RNNS)}")
+        self.keys, self.squash = tuple(keys), squash
+        self.hidden = {k: (layers, sizes[1]) for k in RNN_STATES[rnn]}
+        self._about = {
+            "kind": "rnn", "keys": list(keys), "sizes": list(sizes), "name": name, "squash": squash,
+            "layer_norm": layer_norm, "rnn": rnn, "layers": layers,
+        }  # fmt: skip
+        self.rnn = RNNS[rnn](sizes[0], sizes[1], layers)
+        self.net = mlp(sizes[1:], name, layer_norm)
+        self.register_buffer("mean", torch.zeros(sizes[0]))
+        self.register_buffer("std", torch.ones(sizes[0]))
+        self._memory: tuple[Tensor, ...] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """See `PolicyNet.describe`."""
+        return dict(self._about)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return the action and the new hidden state of observations and the old hidden state."""
+        num_obs = len(self.keys)
+        obs, old = list(inputs[:num_obs]), list(inputs[num_obs:])
+        x = (torch.cat(obs, -1) - self.mean) / self.std
+        # torch keeps the layers first, everything else here has the batch first.
+        state = [h.transpose(0, 1).contiguous() for h in old]
+        carried: Any = state[0] if len(state) == 1 else tuple(state)
+        latent, new = self.rnn(torch.clamp(x, -CLIP_SIGMA, CLIP_SIGMA).unsqueeze(0), carried)
+        new = (new,) if isinstance(new, Tensor) else new
+        out = self.net(latent.squeeze(0))
+        action = torch.tanh(out) if self.squash == "tanh" else torch.clamp(out, -1.0, 1.0)
+        return action, *(h.transpose(0, 1) for h in new)
+
+    def act(self, obs: Mapping[str, Tensor]) -> Tensor:
+        """See `PolicyNet.act`; remembers until `reset`."""
+        inputs = [obs[k] for k in self.keys]
+        if self._memory is None:
+            n, device = len(inputs[0]), inputs[0].device
+            self._memory = tuple(torch.zeros(n, *shape, device=device) for shape in self.hidden.values())
+        with torch.no_grad():
+            action, *memory = self(*inputs, *self._memory)
+        self._memory = tuple(memory)
+        return action
+
+    def reset(self) -> None:
+        """See `PolicyNet.reset`."""
+        self._memory = None
+
+
+class NormProjection:
+    """Hidden weights that keep their initial norms (Lyle et al., 2024, arXiv 2407.01800, section 4).
+
+    With layer norm before each nonlinearity, growing weights only shrink the effective learning rate. Call
+    `apply` after each update. The output layer is left alone: its scale matters.
+
+    Args:
+        *networks: MLPs whose layers of `torch.nn.Linear` but the last of each are hidden.
+    """
+
+    def __init__(self, *networks: nn.Module) -> None:
+        """See the class."""
+        linear = [[m for m in net.modules() if isinstance(m, nn.Linear)] for net in networks]
+        self.weights = [m.weight for layers in linear for m in layers[:-1]]
+        self.norms = [float(torch.linalg.vector_norm(w.detach())) for w in self.weights]
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Scale the weights back to their norms."""
+        for weight, norm in zip(self.weights, self.norms, strict=True):
+            weight.mul_(norm / torch.linalg.vector_norm(weight).clamp_min(1e-12))
+
+
+NETS: Final[dict[str, type[PolicyNet]]] = {"mlp": MlpNet, "rnn": RnnNet}
 """Kinds of networks that `make_net` builds."""
 
 
