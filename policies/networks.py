@@ -24,6 +24,8 @@ RNNS: Final[dict[str, type[nn.GRU] | type[nn.LSTM]]] = {"gru": nn.GRU, "lstm": n
 RNN_STATES: Final = {"gru": ("hidden",), "lstm": ("hidden", "cell")}
 """Recurrent layers, and names of what they remember."""
 
+GOALS: Final = ("desired_goal", "achieved_goal")
+
 CLIP_SIGMA: Final = 10.0
 """Normalised observations are clipped to this many standard deviations."""
 
@@ -54,6 +56,20 @@ def mlp(sizes: Sequence[int], name: str = "elu", layer_norm: bool = False) -> nn
             layers += [nn.LayerNorm(n_out)] if layer_norm else []
             layers.append(activation(name))
     return nn.Sequential(*layers)
+
+
+def beside(keys: Sequence[str], obs: Sequence[Tensor], goal_gap: bool) -> Tensor:
+    """Return observations side by side, and after them desired_goal - achieved_goal if `goal_gap`."""
+    parts = list(obs)
+    if goal_gap:
+        goal, now = (obs[keys.index(k)] for k in GOALS)
+        parts.append(goal - now)
+    return torch.cat(parts, -1)
+
+
+def _check_gap(keys: Sequence[str], goal_gap: bool) -> None:
+    if goal_gap and not set(GOALS) <= set(keys):
+        raise ValueError("goal_gap needs desired_goal and achieved_goal among the observations")
 
 
 class PolicyNet(nn.Module):
@@ -110,8 +126,7 @@ class MlpNet(PolicyNet):
     ) -> None:
         """See the class."""
         super().__init__()
-        if goal_gap and not {"desired_goal", "achieved_goal"} <= set(keys):
-            raise ValueError("goal_gap needs desired_goal and achieved_goal among the observations")
+        _check_gap(keys, goal_gap)
         if squash not in SQUASH:
             raise ValueError(f"no squash {squash!r}; there are {', '.join(SQUASH)}")
         self.keys = tuple(keys)
@@ -135,11 +150,7 @@ class MlpNet(PolicyNet):
 
     def forward(self, *obs: Tensor) -> Tensor:
         """See `PolicyNet`."""
-        parts = list(obs)
-        if self.goal_gap:
-            goal, now = (obs[self.keys.index(k)] for k in ("desired_goal", "achieved_goal"))
-            parts.append(goal - now)
-        x = (torch.cat(parts, -1) - self.mean) / self.std
+        x = (beside(self.keys, obs, self.goal_gap) - self.mean) / self.std
         out = self.net(torch.clamp(x, -CLIP_SIGMA, CLIP_SIGMA))
         return torch.tanh(out) if self.squash == "tanh" else torch.clamp(out, -1.0, 1.0)
 
@@ -153,11 +164,12 @@ class RnnNet(PolicyNet):
         name: Activation of the MLP.
         squash: `tanh` or `clip`.
         layer_norm: See `mlp`; of the MLP.
+        goal_gap: See `MlpNet`.
         rnn: `gru` or `lstm`.
         layers: Number of recurrent layers.
 
     Raises:
-        ValueError: If `squash`, `rnn` or the activation is unknown.
+        ValueError: If `squash`, `rnn` or the activation is unknown, or `goal_gap` has no goals to compare.
     """
 
     mean: Tensor
@@ -170,20 +182,22 @@ class RnnNet(PolicyNet):
         name: str = "elu",
         squash: str = "clip",
         layer_norm: bool = False,
+        goal_gap: bool = False,
         rnn: str = "gru",
         layers: int = 1,
     ) -> None:
         """See the class."""
         super().__init__()
+        _check_gap(keys, goal_gap)
         if squash not in SQUASH:
             raise ValueError(f"no squash {squash!r}; there are {', '.join(SQUASH)}")
         if rnn not in RNNS:
             raise ValueError(f"no recurrent layer {rnn!r}; there are {', '.join(RNNS)}")
-        self.keys, self.squash = tuple(keys), squash
+        self.keys, self.squash, self.goal_gap = tuple(keys), squash, goal_gap
         self.hidden = {k: (layers, sizes[1]) for k in RNN_STATES[rnn]}
         self._about = {
             "kind": "rnn", "keys": list(keys), "sizes": list(sizes), "name": name, "squash": squash,
-            "layer_norm": layer_norm, "rnn": rnn, "layers": layers,
+            "layer_norm": layer_norm, "goal_gap": goal_gap, "rnn": rnn, "layers": layers,
         }  # fmt: skip
         self.rnn = RNNS[rnn](sizes[0], sizes[1], layers)
         self.net = mlp(sizes[1:], name, layer_norm)
@@ -199,7 +213,7 @@ class RnnNet(PolicyNet):
         """Return the action and the new hidden state of observations and the old hidden state."""
         num_obs = len(self.keys)
         obs, old = list(inputs[:num_obs]), list(inputs[num_obs:])
-        x = (torch.cat(obs, -1) - self.mean) / self.std
+        x = (beside(self.keys, obs, self.goal_gap) - self.mean) / self.std
         # torch keeps the layers first, everything else here has the batch first.
         state = [h.transpose(0, 1).contiguous() for h in old]
         carried: Any = state[0] if len(state) == 1 else tuple(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import torch
 from rsl_rl.models import MLPModel, RNNModel
@@ -27,6 +27,8 @@ class NetSettings(Protocol):
     @property
     def nap(self) -> bool: ...  # noqa: D102
     @property
+    def goal_gap(self) -> bool: ...  # noqa: D102
+    @property
     def obs_normalization(self) -> bool: ...  # noqa: D102
     @property
     def rnn(self) -> str: ...  # noqa: D102
@@ -40,6 +42,10 @@ class NetSettings(Protocol):
     def init_std(self) -> float: ...  # noqa: D102
     @property
     def std_type(self) -> str: ...  # noqa: D102
+
+
+GAP: Final = "goal_gap"
+"""Name of desired_goal - achieved_goal among what the models read."""
 
 
 class TanhMeanGaussian(GaussianDistribution):
@@ -110,13 +116,14 @@ def to_net(actor: MLPModel, num_actions: int, settings: NetSettings) -> PolicyNe
     """Return a copy of an actor of `make_actor`, deterministic, its normaliser inside, on the CPU."""
     normalised = settings.layer_norm or settings.nap
     head = (*settings.hidden_dims, num_actions)
-    about = (settings.activation, settings.squash, normalised)
+    about = (settings.activation, settings.squash, normalised, settings.goal_gap)
+    keys = [k for k in actor.obs_groups if k != GAP]
     if actor.is_recurrent:
         sizes = (actor.obs_dim, settings.rnn_hidden, *head)
-        net = RnnNet(actor.obs_groups, sizes, *about, rnn=settings.rnn, layers=settings.rnn_layers)
+        net = RnnNet(keys, sizes, *about, rnn=settings.rnn, layers=settings.rnn_layers)
         net.rnn.load_state_dict(cast(ClippedRnn, actor).rnn.rnn.state_dict())
     else:
-        net = MlpNet(actor.obs_groups, (actor.obs_dim, *head), *about)
+        net = MlpNet(keys, (actor.obs_dim, *head), *about)
     net.net.load_state_dict(actor.mlp.state_dict())
     if settings.obs_normalization:
         normalizer = cast(Any, actor.obs_normalizer)

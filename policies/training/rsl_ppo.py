@@ -13,8 +13,9 @@ from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 from torch import Tensor, nn
 
-from policies.networks import ACTIVATIONS, SQUASH, NormProjection, PolicyNet
+from policies.networks import ACTIVATIONS, GOALS, SQUASH, NormProjection, PolicyNet
 from policies.training.rsl_models import (
+    GAP,
     hidden_from,
     hidden_tree,
     load_module,
@@ -49,6 +50,7 @@ class RslPpoConfig:
         max_grad_norm: Largest norm of a gradient, of actor and critic each.
         advantage_per_minibatch: Normalise advantages per part instead of over all data.
         obs: Observations that the actor reads.
+        goal_gap: Whether it also reads desired_goal - achieved_goal.
         asymmetric: Whether the critic also reads `privileged`, where the task has it.
         obs_normalization: Normalise observations by their running mean and deviation.
         hidden_dims: Sizes of the hidden layers of actor and critic.
@@ -78,7 +80,8 @@ class RslPpoConfig:
     entropy_coef: float = 0.005
     max_grad_norm: float = 1.0
     advantage_per_minibatch: bool = False
-    obs: tuple[str, ...] = ("observation", "desired_goal")
+    obs: tuple[str, ...] = ("observation", "achieved_goal", "desired_goal")
+    goal_gap: bool = True
     asymmetric: bool = True
     obs_normalization: bool = True
     hidden_dims: tuple[int, ...] = (128, 128)
@@ -115,6 +118,8 @@ class RslPpoConfig:
             raise ValueError(f"hidden_dims is {self.hidden_dims}; name at least one size, each 1 or more")
         if not self.obs:
             raise ValueError("obs is empty; name what the actor reads")
+        if self.goal_gap and not set(GOALS) <= set(self.obs):
+            raise ValueError(f"goal_gap needs {' and '.join(GOALS)} in obs; add them or set goal_gap=false")
 
 
 class RslEnv(Protocol):
@@ -177,7 +182,7 @@ class RslPpo:
             high = int(env.max_episode_length)
             env.episode_length_buf = torch.randint_like(env.episode_length_buf, high=high)
         actor_keys, critic_keys = self._keys(env.batch.spec.obs)
-        self._read = sorted({*actor_keys, *critic_keys})
+        self._read = sorted({*actor_keys, *critic_keys} - {GAP})
         self._obs = self._to_device(env.get_observations())
         actor = make_actor(self._obs, actor_keys, env.num_actions, config).to(device)
         critic = make_critic(self._obs, critic_keys, config).to(device)
@@ -265,12 +270,16 @@ class RslPpo:
         for key in self.config.obs:
             if key not in known:
                 raise ValueError(f"the environment has no observation {key!r}; it has {', '.join(known)}")
-        actor = list(self.config.obs)
+        # The gap comes last, as in an exported network.
+        actor = [*self.config.obs, *([GAP] if self.config.goal_gap else [])]
         hidden = ["privileged"] if self.config.asymmetric and "privileged" in known else []
         return actor, actor + [k for k in hidden if k not in actor]
 
     def _to_device(self, obs: Any) -> TensorDict:
         chosen = {k: obs[k].to(self.device) for k in self._read}
+        if self.config.goal_gap:
+            goal, now = (chosen[k] for k in GOALS)
+            chosen[GAP] = goal - now
         return TensorDict(chosen, batch_size=[self.env.num_envs], device=self.device)
 
     def _make_ppo(self, actor: nn.Module, critic: nn.Module) -> PPO:

@@ -49,7 +49,13 @@ def assert_same(a, b):
 OPTIONS = [
     {},
     {"nap": True, "squash": "tanh", "std_type": "scalar"},
-    {"rnn": "gru", "asymmetric": False, "obs_normalization": False},
+    {
+        "rnn": "gru",
+        "asymmetric": False,
+        "obs_normalization": False,
+        "goal_gap": False,
+        "obs": ("observation", "desired_goal"),
+    },
     {"rnn": "lstm", "rnn_layers": 2, "layer_norm": True, "schedule": "fixed"},
 ]
 
@@ -81,8 +87,6 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(options, tmp_path):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=named)
 def test_the_exported_network_is_the_deterministic_policy(options):
-    from tensordict import TensorDict
-
     t = trainer(**options)
     for _ in range(3):
         t.advance()
@@ -96,7 +100,7 @@ def test_the_exported_network_is_the_deterministic_policy(options):
         torch.manual_seed(k)
         obs = {key: 3.0 * torch.randn(4, *t.env.batch.spec.obs[key].shape) for key in net.keys}
         with torch.no_grad():
-            expected = t.ppo.actor(TensorDict(obs, batch_size=[4])).clamp(-1.0, 1.0)
+            expected = t.ppo.actor(t._to_device(obs)).clamp(-1.0, 1.0)
         for network in (net, rebuilt):
             torch.testing.assert_close(network.act(obs), expected, atol=1e-6, rtol=0.0)
         biggest = max(biggest, float(expected.abs().max()))
@@ -105,7 +109,10 @@ def test_the_exported_network_is_the_deterministic_policy(options):
 
 def test_a_recurrent_network_has_its_memory_outside_and_forgets_on_reset():
     net = trainer(rnn="lstm").net()
-    obs = {k: torch.ones(2, n) for k, n in (("observation", 17), ("desired_goal", 3))}
+    obs = {
+        k: torch.arange(2.0 * n).reshape(2, n)
+        for k, n in (("observation", 17), ("achieved_goal", 3), ("desired_goal", 3))
+    }
     first, second = net.act(obs), net.act(obs)
     assert not torch.equal(first, second)
     net.reset()
@@ -203,7 +210,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_reason():
         ({"gamma": 1.5}, r"\[0, 1\]"),
         ({"learning_rate": 0.0}, "more than 0"),
         ({"hidden_dims": ()}, "at least one"),
-        ({"obs": ("picture",)}, "observation, achieved_goal, desired_goal"),
+        ({"obs": ("observation",)}, "goal_gap needs desired_goal and achieved_goal"),
+        ({"obs": ("picture",), "goal_gap": False}, "observation, achieved_goal, desired_goal"),
         ({"minibatches": 64}, "fewer"),
     ],
 )
