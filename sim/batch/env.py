@@ -15,8 +15,9 @@ from torch import Tensor
 from policies.policy import ArraySpec, PolicySpec
 from sim.batch import state_file
 from sim.batch.curriculum import CurriculumConfig, LearningProgress
+from sim.batch.disturbance import Pushes
 from sim.batch.faults import FaultLog
-from sim.batch.handles import Body, ResetState
+from sim.batch.handles import ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
 from sim.batch.rng import EnvRandom, episode_keys, mix
@@ -88,7 +89,8 @@ class BatchEnv:
         self._actions = list(task.actions(self.physics))
         self.num_actions = sum(len(a.names) for a in self._actions)
         self._spread = task.randomization(task.config.preset)
-        self._push_body = Body(self.physics, self._spread.push_body).id if self._spread.push_n else 0
+        is_pushed = self._spread.push_n > 0.0
+        self._pushes = Pushes(self.physics, self._spread, task.config.step_dt) if is_pushed else None
         self._shaping = dict(task.shaping_terms())
         self._goal_terms = dict(task.goal_terms())
         self._ctrl = self.physics.field("ctrl").clone()
@@ -184,7 +186,8 @@ class BatchEnv:
             CapacityError: If there was no room for contacts or constraints.
         """
         self._act(action)
-        self._push()
+        if self._pushes is not None:
+            self._pushes.apply(self._key, self._steps)
         self.physics.step(self._ctrl, self.task.config.decimation)
         self._steps += 1
         fault = self.physics.faults()
@@ -331,17 +334,6 @@ class BatchEnv:
         if held is not None:  # until the first action has arrived, the servos hold
             is_waiting = (self._steps < self._latency)[:, None]
             self._ctrl.copy_(torch.where(is_waiting, held, self._ctrl))
-
-    def _push(self) -> None:
-        if not self._spread.push_n:
-            return
-        draw = EnvRandom(mix(self._key ^ self._steps))
-        starts = draw.uniform("push_now")[:, 0] < self.task.config.step_dt / self._spread.push_s
-        force = torch.zeros(self.num_envs, self.physics.model.nbody, 6, device=self.physics.device)
-        direction = torch.nn.functional.normalize(draw.normal("push", size=3), dim=-1)
-        push = direction * draw.uniform("push_size", 0.0, self._spread.push_n)
-        force[:, self._push_body, :3] = push * starts[:, None]
-        self.physics.write(self._all, {"xfrc_applied": force}, forward=False)
 
     def _check_noise(self) -> None:
         terms = list(self.task.observe()) if self._spread.obs_noise else []

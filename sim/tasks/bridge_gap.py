@@ -69,6 +69,8 @@ class BridgeGap(ToolTask):
     config_class: ClassVar[type[BridgeGapConfig]] = BridgeGapConfig
     config: BridgeGapConfig
     yaw_only: ClassVar[bool] = True
+    push_body: ClassVar[str] = "block"
+    push_n: ClassVar[float] = 2.0
 
     @property
     def goal_spec(self) -> ArraySpec:

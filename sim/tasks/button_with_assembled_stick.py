@@ -79,6 +79,7 @@ class ButtonWithAssembledStick(ToolTask):
     name: ClassVar[str] = "button_with_assembled_stick"
     config_class: ClassVar[type[ButtonWithAssembledStickConfig]] = ButtonWithAssembledStickConfig
     config: ButtonWithAssembledStickConfig
+    push_body: ClassVar[str] = "rear"
 
     @property
     def goal_spec(self) -> ArraySpec:

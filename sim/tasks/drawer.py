@@ -140,7 +140,9 @@ class Drawer(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {"handle_pos": 0.002, "to_handle": 0.002, "joint_pos": 0.002}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=40.0, push_body="hand")
 
 
 def add_cabinet(spec: mujoco.MjSpec) -> None:

@@ -138,7 +138,9 @@ class Faucet(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {"tip_pos": 0.002, "to_tip": 0.002, "joint_pos": 0.002}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=40.0, push_body="hand")
 
 
 def add_faucet(spec: mujoco.MjSpec) -> None:

@@ -63,6 +63,8 @@ class HookReach(ToolTask):
     config_class: ClassVar[type[HookReachConfig]] = HookReachConfig
     config: HookReachConfig
     yaw_only: ClassVar[bool] = True
+    push_body: ClassVar[str] = "hook/body"
+    push_n: ClassVar[float] = 3.0
 
     @property
     def goal_spec(self) -> ArraySpec:

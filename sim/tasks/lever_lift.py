@@ -77,6 +77,8 @@ class LeverLift(ToolTask):
     name: ClassVar[str] = "lever_lift"
     config_class: ClassVar[type[LeverLiftConfig]] = LeverLiftConfig
     config: LeverLiftConfig
+    push_body: ClassVar[str] = "stick/body"
+    push_n: ClassVar[float] = 2.0
 
     @property
     def goal_spec(self) -> ArraySpec:

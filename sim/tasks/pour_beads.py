@@ -70,6 +70,7 @@ class PourBeads(ToolTask):
     name: ClassVar[str] = "pour_beads"
     config_class: ClassVar[type[PourBeadsConfig]] = PourBeadsConfig
     config: PourBeadsConfig
+    push_body: ClassVar[str] = "cup"
 
     @property
     def goal_spec(self) -> ArraySpec:

@@ -184,7 +184,9 @@ class Press(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {"skin": 0.05, "wrench": 0.1, "joint_pos": 0.002}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=15.0, push_body="hand")
 
 
 def miss_m(achieved: Tensor, desired: Tensor) -> Tensor:

@@ -149,4 +149,6 @@ class Push(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {"object_pos": 0.002, "to_object": 0.002, "joint_pos": 0.002}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=1.5, push_body="object")

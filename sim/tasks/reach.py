@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import mujoco
@@ -13,7 +13,7 @@ from torch import Tensor
 from policies.policy import ArraySpec
 from sim.batch.handles import ResetState
 from sim.batch.physics import Physics
-from sim.batch.randomize import RANDOMISED, Randomization
+from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm, TaskConfig, Variation
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
@@ -95,7 +95,7 @@ class Reach(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return Randomization() if preset == "nominal" else RANDOMISED
+        return NOMINAL if preset == "nominal" else replace(RANDOMISED, push_n=40.0, push_body="hand")
 
 
 def distance(achieved: Tensor, desired: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
 import mujoco
@@ -18,7 +18,7 @@ from perception_tools.geometry import FloatArray
 from policies.policy import ArraySpec
 from sim.batch.handles import Body, ResetState, Site
 from sim.batch.physics import Physics
-from sim.batch.randomize import RANDOMISED, Randomization
+from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.robots.allegro import PINCH
@@ -243,7 +243,7 @@ class Reorient(HandTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return Randomization() if preset == "nominal" else RANDOMISED
+        return NOMINAL if preset == "nominal" else replace(RANDOMISED, push_n=0.5, push_body="object")
 
     def _tip_distance(self) -> Tensor:
         return torch.linalg.vector_norm(self.tip_pos - self.object.pos[:, None], dim=-1).mean(-1)

@@ -78,6 +78,7 @@ class Scoop(ToolTask):
     name: ClassVar[str] = "scoop"
     config_class: ClassVar[type[ScoopConfig]] = ScoopConfig
     config: ScoopConfig
+    push_body: ClassVar[str] = "scoop/body"
 
     @property
     def goal_spec(self) -> ArraySpec:

@@ -164,4 +164,6 @@ class Stack(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {k: 0.002 for k in ("blue_pos", "red_pos", "to_blue", "to_red", "joint_pos")}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=0.6, push_body="blue")

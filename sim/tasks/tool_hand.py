@@ -6,6 +6,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final
 
 import mujoco
@@ -107,6 +108,11 @@ class ToolHandTask(HandTask):
     ) -> tuple[list[FloatArray], list[FloatArray], list[FloatArray]]:
         """Return positions (nq,) and targets (16,) of grasps, one per start, and targets [open, closed]."""
 
+    @cached_property
+    def handle(self) -> ToolHandle:
+        """The tool's names and opening in every model of this task."""
+        return self.add_tool(mujoco.MjSpec())
+
     @property
     def goal_spec(self) -> ArraySpec:
         """See `Task.goal_spec`."""
@@ -115,7 +121,7 @@ class ToolHandTask(HandTask):
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
         spec = hand_scene(tips_down(self.height_m))
-        self.handle = self.add_tool(spec)
+        self.add_tool(spec)
         for side in ("left", "right"):
             add_ghost(add_goal_marker(spec, f"goal_{side}", 0.0), mujoco.mjtGeom.mjGEOM_BOX, _MARK)
         add_view(spec, eye=self.near_m, target=self.aim_m)
@@ -124,8 +130,6 @@ class ToolHandTask(HandTask):
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
         super().bind(physics)
-        if not hasattr(self, "handle"):
-            self.scene()
         assert self.handle.joint is not None
         self.hinge, self.body = Joints(physics, [self.handle.joint]), Body(physics, self.handle.body)
         self.grip = Site(physics, self.handle.site("grip"))

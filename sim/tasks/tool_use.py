@@ -9,7 +9,7 @@ outside. Everything is held and moved by contact and friction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import mujoco
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sim.batch.actions import ActionTerm, EeVelocity, GripperTarget
 from sim.batch.physics import Physics
-from sim.batch.randomize import RANDOMISED, Randomization
+from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.task import Preset, TaskConfig
 from sim.robots.fr3 import ARM_JOINTS, GRIPPER_ACTUATOR
 from sim.tasks.arm import ArmTask
@@ -52,6 +52,10 @@ class ToolTask(ArmTask):
     step_m: ClassVar[float] = 0.012
     step_rad: ClassVar[float] = 0.06
     yaw_only: ClassVar[bool] = False
+    push_body: ClassVar[str]
+    """What is pushed when randomised: the tool, or what the tool is for."""
+    push_n: ClassVar[float] = 1.0
+    """Largest push [N]; it lasts one control step."""
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
@@ -63,7 +67,9 @@ class ToolTask(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return Randomization() if preset == "nominal" else RANDOMISED
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, push_n=self.push_n, push_body=self.push_body)
 
     def observe_arm(self) -> dict[str, Tensor]:
         """Return the arm's terms and the hand's rotation (its first two axes in world)."""

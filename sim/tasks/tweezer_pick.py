@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Final
 
 import mujoco
@@ -17,7 +18,7 @@ from policies.policy import ArraySpec
 from sim.batch.actions import ActionTerm, EeVelocity
 from sim.batch.handles import Actuators, Body, Joints, ResetState, Site
 from sim.batch.physics import Physics
-from sim.batch.randomize import RANDOMISED, Randomization
+from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm, Task, TaskConfig
 from sim.robots.allegro import ALLEGRO, JOINTS
@@ -32,6 +33,7 @@ from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying
 from sim.tasks.synergy import Synergy
 from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
 from sim.tasks.views import add_goal_marker, add_light, add_view
+from sim.tools.base import ToolHandle
 from sim.tools.tweezers import TweezersConfig, add_tweezers
 
 TWEEZERS: Final = TweezersConfig(
@@ -87,6 +89,11 @@ class TweezerPick(Task):
         """See `Task.goal_spec`."""
         return ArraySpec((3,), ("x", "y", "z"), "m")
 
+    @cached_property
+    def handle(self) -> ToolHandle:
+        """Names and opening of the tweezers in every model of this task."""
+        return add_tweezers(mujoco.MjSpec(), "tweezers", TWEEZERS)
+
     @property
     def objects(self) -> tuple[SolidConfig, ...]:
         """The objects in the scene."""
@@ -115,7 +122,7 @@ class TweezerPick(Task):
             conaffinity=0,
         )
         _add_bracket(spec)
-        self.handle = add_tweezers(spec, "tweezers", TWEEZERS)
+        add_tweezers(spec, "tweezers", TWEEZERS)
         for k, solid in enumerate(self.objects):
             add_solid(spec, f"object{k}", solid, (0.0, 0.0, 0.05))
         add_goal_marker(spec, size_m=0.006)
@@ -125,8 +132,6 @@ class TweezerPick(Task):
 
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
-        if not hasattr(self, "handle"):
-            self.scene()
         hand = [HAND_PREFIX + n for n in JOINTS]
         self.arm, self.hand, self.ee = Joints(physics, ARM_JOINTS), Joints(physics, hand), Site(physics, "ee")
         self._arm_servos, self._hand_servos = Actuators(physics, ARM_JOINTS), Actuators(physics, hand)
@@ -267,7 +272,9 @@ class TweezerPick(Task):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return Randomization() if preset == "nominal" else RANDOMISED
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, push_n=1.0, push_body=self.handle.body)
 
     def _hold(self, physics: Physics) -> tuple[FloatArray, Tensor, tuple[Tensor, Tensor]]:
         """Return positions at rest (nq,), controls (nu,) and the hand's [open, closed] targets."""

@@ -219,7 +219,9 @@ class Wipe(ArmTask):
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
         noise = {"sponge_pos": 0.002, "patches": 0.002, "force": 0.02, "joint_pos": 0.002}
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, obs_noise=noise)
+        if preset == "nominal":
+            return NOMINAL
+        return replace(RANDOMISED, obs_noise=noise, push_n=1.0, push_body="sponge")
 
     def _in_sponge(self) -> Tensor:
         """Return where the patches are along the sponge's axes [m], (num_envs, patches, 2)."""

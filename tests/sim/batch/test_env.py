@@ -6,10 +6,12 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[train]'")
 
-from sim.batch.env import BatchEnv, EnvConfig
+import torch
+
+from sim.batch.env import BatchEnv, EnvConfig, compile_scene
 from sim.batch.physics import PhysicsConfig
 from sim.tasks.registry import TASKS, make_task
-from tests.contracts.env_suite import EnvSuite
+from tests.contracts.env_suite import EnvSuite, actions
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -45,6 +47,19 @@ class TestGpuEnv(OnWarp):
 
     physics = PhysicsConfig(backend="warp", device="cuda:0")
     tolerance = 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_model_compiled_elsewhere_behaves_the_same(name, tmp_path):
+    """A task binds to the model of another instance of it, without building a scene of its own."""
+    config = EnvConfig(2, fault_dir=str(tmp_path))
+    given = BatchEnv(make_task(name, preset="randomised"), config, compile_scene(make_task(name)))
+    own = BatchEnv(make_task(name, preset="randomised"), config)
+    a, b = given.reset(seed=1), own.reset(seed=1)
+    for action in actions(given, 4):
+        assert all(torch.equal(a[k], b[k]) for k in a)
+        (a, a_reward, *_), (b, b_reward, *_) = given.step(action), own.step(action)
+        assert torch.equal(a_reward, b_reward)
 
 
 def test_state_of_another_task_is_refused(tmp_path):

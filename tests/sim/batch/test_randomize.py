@@ -237,4 +237,5 @@ def test_presets_of_tasks_differ(name):
     assert task.randomization("nominal") == NOMINAL
     spread = task.randomization("randomised")
     assert spread != NOMINAL and spread.mass[0] < 1.0 < spread.mass[1]
+    assert spread.push_n > 0.0 and spread.push_body
     assert RANDOMISED.mass[0] < 1.0 < RANDOMISED.mass[1]
