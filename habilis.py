@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 CONFIG_DIR = Path(__file__).resolve().parent / "configs"
+SWEEPS = ("train",)
 ROOMS = ("sim", "policies", "vlm_agent", "perception_tools", "hardware")
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -55,6 +56,15 @@ COMMANDS = {
         "play",
         "play env=TASK [policy=solver|random|zero|FILE]",
         "watch a policy act in a task",
+    ),
+    "train": Command(
+        "policies.training.commands:train",
+        "train",
+        "train experiment=NAME [key=value ...] [-m key=a,b ...]",
+        "train a policy; resume=RUN goes on with one",
+    ),
+    "sweep": Command(
+        "policies.training.commands:sweep", None, "sweep FOLDER", "summarise the runs of a sweep"
     ),
     "bench-sim": Command(
         "sim.commands:bench_sim",
@@ -93,6 +103,13 @@ class Invocation:
         build: `build`, injected so that no room imports this module.
         instantiate: `instantiate`, likewise.
         config_dir: Where the configuration's YAML lies.
+        overrides: The `key=value` words.
+        jobs: Overrides of each job of a sweep (`-m`), () if there is none.
+        compose: Composes the command's configuration with other overrides.
+        build_env: `build_env`, likewise injected.
+        build_trainer: `build_trainer`, likewise.
+        build_evaluator: `build_evaluator`, likewise.
+        record: `record`, likewise.
     """
 
     words: tuple[str, ...]
@@ -101,6 +118,13 @@ class Invocation:
     build: Callable[..., Any]
     instantiate: Callable[..., Any]
     config_dir: Path = CONFIG_DIR
+    overrides: tuple[str, ...] = ()
+    jobs: tuple[tuple[str, ...], ...] = ()
+    compose: Callable[[Sequence[str]], Any] = lambda overrides: None
+    build_env: Callable[..., Any] = lambda *a, **k: build_env(*a, **k)
+    build_trainer: Callable[..., Any] = lambda *a, **k: build_trainer(*a, **k)
+    build_evaluator: Callable[..., Any] = lambda *a, **k: build_evaluator(*a, **k)
+    record: Callable[..., Any] = lambda *a, **k: record(*a, **k)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,7 +174,10 @@ def _dispatch(argv: list[str]) -> int:
         print(f"usage: habilis {command.usage}\n\n{command.help}")
         return DONE
     words, overrides, options = _split(rest)
-    cfg = compose(command.config, overrides) if command.config else None
+    jobs = expand(overrides) if "-m" in options else ()
+    if jobs and name not in SWEEPS:
+        raise UsageError(f"habilis {name} runs no sweeps; -m is for {', '.join(SWEEPS)}")
+    cfg = compose(command.config, jobs[0] if jobs else overrides) if command.config else None
     if command.config is None and overrides:
         raise UsageError(f"habilis {name} takes no key=value ({overrides[0]})")
     if "--cfg" in options:
@@ -162,7 +189,17 @@ def _dispatch(argv: list[str]) -> int:
         return DONE
     _check_json_target(options.get("--json"))
     function = resolve(command.target)
-    return int(function(Invocation(tuple(words), cfg, options.get("--json"), build, instantiate)))
+    invocation = Invocation(
+        tuple(words),
+        cfg,
+        options.get("--json"),
+        build,
+        instantiate,
+        overrides=tuple(overrides),
+        jobs=jobs,
+        compose=lambda others: compose(str(command.config), others),
+    )
+    return int(function(invocation))
 
 
 def _check_json_target(to: str | None) -> None:
@@ -186,6 +223,8 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
             if value is None:
                 raise UsageError(f"{arg} needs a value ({'FILE or -' if arg == '--json' else 'job'})")
             options[arg] = value
+        elif arg in ("-m", "--multirun"):
+            options["-m"] = ""
         elif arg.startswith("--"):
             raise UsageError(f"no option {arg!r}; options are --json FILE|-, --cfg job, --debug")
         elif _OVERRIDE.match(arg):
@@ -246,6 +285,30 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
             raise UsageError(_explain_override(error, base, overrides)) from error
 
 
+def expand(overrides: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the overrides of each job of a sweep: every combination of `key=a,b,c`.
+
+    Raises:
+        UsageError: If an override can't be read.
+    """
+    from itertools import product
+
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UsageError(f"cannot read {' '.join(overrides)!r}: {str(error).splitlines()[0]}") from error
+    choices = [
+        [f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [str(o.input_line)]
+        for o in parsed
+    ]
+    return tuple(product(*choices))
+
+
 def _explain_override(error: Exception, base: DictConfig, overrides: Sequence[str]) -> str:
     """Turn Hydra's message into one line with the nearest valid key or option."""
     from omegaconf import DictConfig
@@ -295,10 +358,8 @@ def _built(node: Any, extra: dict[str, Any] | None = None) -> Any:
     values = {str(key): _built(value) for key, value in node.items() if key != "_target_"}
     if "_target_" not in node:
         return values | (extra or {})
-    module, _, attribute = str(node["_target_"]).rpartition(".")
-    if module.split(".")[0] not in ROOMS:
-        raise UsageError(f"_target_ {node['_target_']!r} is not allowed; it must be in {', '.join(ROOMS)}")
-    factory = getattr(importlib.import_module(module), attribute)
+    factory = _class_of(node)
+    attribute = str(node["_target_"]).rpartition(".")[2]
     try:
         return factory(**values, **(extra or {}))
     except TypeError as error:
@@ -368,6 +429,88 @@ def build(
         agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
+
+
+def build_env(cfg: DictConfig, **changes: Any) -> Any:
+    """Build the batch of environments that `env`, `sim`, `seed` and `num_envs` describe.
+
+    Args:
+        cfg: Configuration of a command that steps environments.
+        changes: Settings of `sim.batch.env.EnvConfig` that the caller decides.
+
+    Raises:
+        UsageError: If `env` is a world, not a task.
+    """
+    from sim.batch.env import BatchEnv, EnvConfig
+
+    if "task" not in cfg.env:
+        raise UsageError("this env is a world for `habilis run`; choose a task: see habilis envs")
+    settings = {"num_envs": cfg.get("num_envs", 1), "seed": cfg.seed, "physics": instantiate(cfg.sim)}
+    return BatchEnv(instantiate(cfg.env.task), EnvConfig(**(settings | changes)))
+
+
+ENVS_PER_SEED = 1 << 16
+"""Environments of run `seed` have seeds from `seed * ENVS_PER_SEED` on, so that runs share none."""
+
+VIEWS = {"rsl_rl": "sim.adapters.rsl_rl:RslRlVecEnv", "sb3": "sim.adapters.sb3:Sb3VecEnv"}
+"""How trainers want to see environments, by their `interface`."""
+
+
+def build_trainer(cfg: DictConfig) -> Any:
+    """Build the algorithm of ``configs/train.yaml`` with its environments; a `Trainer`.
+
+    Raises:
+        UsageError: The configuration does not fit together.
+    """
+    import os
+
+    interface = _class_of(cfg.algo).interface
+    if interface == "none":
+        trainer = instantiate(cfg.algo, seed=cfg.seed)
+        _check_contract(trainer, "policies.training.trainer:Trainer")
+        return trainer
+    first = (cfg.seed * ENVS_PER_SEED) + int(os.environ.get("RANK", "0")) * cfg.num_envs
+    env = build_env(cfg, seed=first, **instantiate(cfg.episodes))
+
+    def demonstrator() -> Callable[[Any], Any]:
+        from sim.tasks.registry import make_solver
+
+        return make_solver(env.task.name, env).act
+
+    seen = resolve(VIEWS[interface])(env) if interface in VIEWS else env
+    trainer = instantiate(cfg.algo, env=seen, demonstrator=demonstrator, seed=cfg.seed)
+    _check_contract(trainer, "policies.training.trainer:Trainer")
+    return trainer
+
+
+def build_evaluator(cfg: DictConfig, config: Any) -> Any:
+    """Build what evaluates networks in the environments of a configuration; the caller closes it.
+
+    Args:
+        cfg: Configuration with `env`, `sim`, `seed`.
+        config: A `policies.evaluation.EvalConfig`.
+    """
+    from policies.evaluation import Evaluator
+
+    num_envs = min(config.num_envs, config.episodes)
+    return Evaluator(build_env(cfg, num_envs=num_envs, seed=config.seed, auto_reset=False), config)
+
+
+def record(cfg: DictConfig, policy: Path, folder: Path, episodes: int) -> None:
+    """Record a policy in the environments of a configuration, as `habilis play` does."""
+    from omegaconf import OmegaConf
+
+    play = compose("play", [f"episodes={episodes}", f"run_dir={folder}", f"policy={policy}"])
+    play = OmegaConf.merge(play, {"seed": cfg.loop.eval.seed})
+    play.env, play.sim = cfg.env, cfg.sim
+    resolve(COMMANDS["play"].target)(Invocation((), play, None, build, instantiate))
+
+
+def _class_of(node: Any) -> Any:
+    module, _, attribute = str(node["_target_"]).rpartition(".")
+    if module.split(".")[0] not in ROOMS:
+        raise UsageError(f"_target_ {node['_target_']!r} is not allowed; it must be in {', '.join(ROOMS)}")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def _agent(cfg: DictConfig, robot: Any, kinematics: Any, episode: Any, trace: Any, parts: Any) -> Any:

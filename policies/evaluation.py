@@ -15,6 +15,8 @@ from policies.env import Env
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from policies.networks import PolicyNet
+    from policies.policy import PolicySpec
     from policies.training.trainer import Act
 
 
@@ -31,7 +33,7 @@ class EvalConfig:
 
     episodes: int = 100
     num_envs: int = 50
-    seed: int = 1_000_000
+    seed: int = 1_000_000_000
     hold_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -111,6 +113,33 @@ def evaluate(
         on_batch(min(len(found), config.episodes))
     good, returns, lengths, faults = zip(*found[: config.episodes], strict=True)
     return Evaluation(good, returns, lengths, sum(faults))
+
+
+class Evaluator:
+    """Evaluates networks in environments that it owns.
+
+    Args:
+        env: Environments that do not reset by themselves.
+        config: How many episodes, which seeds.
+    """
+
+    def __init__(self, env: Env, config: EvalConfig) -> None:
+        """See the class."""
+        self._env, self._config = env, config
+
+    @property
+    def spec(self) -> PolicySpec:
+        """Specs of the environments."""
+        return self._env.spec
+
+    def __call__(self, net: PolicyNet) -> Evaluation:
+        """Evaluate a network."""
+        net = net.to(self._env.device)
+        return evaluate(self._env, net.act, self._config, on_reset=net.reset)
+
+    def close(self) -> None:
+        """Release the environments; idempotent."""
+        self._env.close()
 
 
 def _batch(

@@ -84,7 +84,7 @@ def has_checkpoint(folder: Path) -> bool:
     return any((f / TREE).is_file() for f in (folder, folder.with_name(folder.name + ".old")))
 
 
-def random_state(device: str = "cpu") -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
     """Return the state of the global random generators of torch, NumPy and Python."""
     name, keys, pos, has_gauss, gauss = np.random.get_state()
     kind, words, extra = random.getstate()
@@ -93,19 +93,19 @@ def random_state(device: str = "cpu") -> dict[str, Any]:
         "numpy": {"name": name, "keys": keys, "pos": pos, "has_gauss": has_gauss, "gauss": gauss},
         "python": {"kind": kind, "words": list(words), "extra": extra},
     }
-    if device.startswith("cuda"):
-        state["cuda"] = torch.cuda.get_rng_state(device)
+    if torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 
 
-def set_random_state(state: Mapping[str, Any], device: str = "cpu") -> None:
+def set_random_state(state: Mapping[str, Any]) -> None:
     """Restore what `random_state` returned."""
     torch.set_rng_state(state["torch"])
     n, p = state["numpy"], state["python"]
     np.random.set_state((n["name"], n["keys"], n["pos"], n["has_gauss"], n["gauss"]))
     random.setstate((p["kind"], tuple(p["words"]), p["extra"]))
-    if "cuda" in state and device.startswith("cuda"):
-        torch.cuda.set_rng_state(state["cuda"], device)
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
 
 
 def _encode(node: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
