@@ -134,7 +134,7 @@ def test_prefill_counts_its_steps_and_is_done_once(tmp_path):
 
 def test_dense_rewards_are_refused():
     env = make_batch_env("reach", 2)
-    with pytest.raises(ValueError, match="sparse rewards; set env.task.config.reward=sparse"):
+    with pytest.raises(ValueError, match=r"sparse rewards; set env\.task\.config\.reward=sparse"):
         OffPolicyHer(Sb3VecEnv(env), TINY)
     env.close()
 
@@ -228,7 +228,7 @@ def test_disk_full_says_what_is_kept(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("policies.training.checkpoint.save_file", full)
-    with pytest.raises(OSError, match="No space left.*the one before is kept; free some space and resume"):
+    with pytest.raises(OSError, match=r"No space left.*the one before is kept; free some space and resume"):
         loop(trainer, tmp_path, 800).run()
     assert load_checkpoint(tmp_path / "checkpoints" / LAST)["env_steps"] == 400
     assert not list((tmp_path / "checkpoints").glob("*.new"))
