@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from torch import Tensor, nn
 
 from policies.networks import ACTIVATIONS, GOALS, SQUASH, NormProjection, PolicyNet
+from policies.training.distributed import Ranks, join, leave
 from policies.training.rsl_models import (
     GAP,
     hidden_from,
@@ -88,7 +89,7 @@ class RslPpoConfig:
     activation: str = "elu"
     layer_norm: bool = False
     nap: bool = False
-    init_std: float = 1.0
+    init_std: float = 0.6
     std_type: str = "log"
     squash: str = "clip"
     rnn: str = "none"
@@ -155,8 +156,9 @@ class RslPpo:
     Args:
         env: The environments, which reset themselves.
         config: Hyperparameters.
-        device: Where the networks are trained.
-        demonstrator: Must be None: what others do can't teach an on-policy algorithm.
+        device: Where the networks are trained, "" for where the environments are.
+        demonstrator: Not used: what others do can't teach an on-policy algorithm.
+        seed: Seed of networks and exploration; each of several processes draws its own.
 
     Raises:
         ValueError: If the environments lack an observation, or there are too few for the minibatches.
@@ -169,24 +171,27 @@ class RslPpo:
         self,
         env: RslEnv,
         config: RslPpoConfig | None = None,
-        device: str = "cpu",
+        device: str = "",
         demonstrator: object | None = None,
+        seed: int = 0,
     ) -> None:
         """See the class."""
         self.config = config = config or RslPpoConfig()
-        if demonstrator is not None:
-            raise ValueError("rsl_ppo learns from its own actions only; leave out the demonstrator")
-        self.env, self.device = env, device
+        self.env, self.device, self.ranks = env, device or str(env.device), Ranks.from_environ()
         self._check_sizes()
+        join(self.ranks, self.device)
+        torch.manual_seed(seed + self.ranks.rank)
         if config.random_first_episode:
             high = int(env.max_episode_length)
             env.episode_length_buf = torch.randint_like(env.episode_length_buf, high=high)
         actor_keys, critic_keys = self._keys(env.batch.spec.obs)
         self._read = sorted({*actor_keys, *critic_keys} - {GAP})
         self._obs = self._to_device(env.get_observations())
-        actor = make_actor(self._obs, actor_keys, env.num_actions, config).to(device)
-        critic = make_critic(self._obs, critic_keys, config).to(device)
+        actor = make_actor(self._obs, actor_keys, env.num_actions, config).to(self.device)
+        critic = make_critic(self._obs, critic_keys, config).to(self.device)
         self.ppo = self._make_ppo(actor, critic)
+        if self.ranks.is_many:
+            self.ppo.broadcast_parameters()
         self.projection = NormProjection(actor.mlp, critic.mlp) if config.nap else None
         if self.projection is not None:
             projection = self.projection
@@ -198,7 +203,7 @@ class RslPpo:
     @property
     def env_steps(self) -> int:
         """See `Trainer.env_steps`."""
-        return self.iteration * self.config.num_steps_per_env * self.env.num_envs
+        return self.iteration * self.config.num_steps_per_env * self.env.num_envs * self.ranks.world_size
 
     def advance(self) -> dict[str, float]:
         """See `Trainer.advance`."""
@@ -254,6 +259,7 @@ class RslPpo:
     def close(self) -> None:
         """See `Trainer.close`."""
         self.env.close()
+        leave()
 
     # ---- parts --------------------------------------------------------------------------------------
 
@@ -294,6 +300,7 @@ class RslPpo:
             entropy_coef=c.entropy_coef, learning_rate=c.learning_rate, max_grad_norm=c.max_grad_norm,
             schedule=c.schedule, desired_kl=c.desired_kl,
             normalize_advantage_per_mini_batch=c.advantage_per_minibatch,
+            multi_gpu_cfg=self.ranks.for_rsl_rl(),
         )  # fmt: skip
 
     @torch.no_grad()

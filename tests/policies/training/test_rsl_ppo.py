@@ -19,9 +19,8 @@ TINY = {"num_steps_per_env": 8, "minibatches": 2, "epochs": 2, "hidden_dims": (1
 
 
 def trainer(seed=0, **settings):
-    torch.manual_seed(seed)
     batch = make_batch_env("reach", 4, seed=3, preset="randomised", episode_s=0.4)
-    return RslPpo(RslRlVecEnv(batch), RslPpoConfig(**{**TINY, **settings}))
+    return RslPpo(RslRlVecEnv(batch), RslPpoConfig(**{**TINY, **settings}), seed=seed)
 
 
 def flat(tree, path=""):
@@ -218,11 +217,6 @@ def test_a_checkpoint_that_does_not_fit_is_refused_with_the_reason():
 def test_settings_that_make_no_training_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         trainer(**settings)
-
-
-def test_a_demonstrator_is_refused():
-    with pytest.raises(ValueError, match="demonstrator"):
-        RslPpo(RslRlVecEnv(make_batch_env("reach", 2)), RslPpoConfig(**TINY), demonstrator=object())
 
 
 def test_yaml_lists_every_setting_with_its_default():
