@@ -19,6 +19,7 @@ from torch import Tensor
 
 from perception_tools.geometry import Intrinsics
 from sim.batch.physics import Physics
+from sim.gl_thread import GlScene
 from sim.rendering import TruthRenderer
 
 if TYPE_CHECKING:
@@ -139,6 +140,14 @@ class _EnvRenderer(TruthRenderer):
         model.vis.global_.offwidth, model.vis.global_.offheight = self.width, self.height
         model.vis.quality.shadowsize = min(model.vis.quality.shadowsize, _SHADOW_PX)
         self._model, self._data = model, data
+
+    def _update(self, gl_scene: GlScene, camera_id: int, size: tuple[int, int]) -> mujoco.MjrRect:
+        """Show this environment's choice of textures: the GL context has a copy of it."""
+        context, model = gl_scene.context, self._model
+        for name in ("mat_texid", "mat_texuniform", "mat_texrepeat"):
+            value = getattr(model, name).ravel()
+            getattr(context, name)[: value.size] = value
+        return super()._update(gl_scene, camera_id, size)
 
     def _labels(self, geom_ids: NDArray[np.int32]) -> NDArray[np.int32]:
         return geom_ids

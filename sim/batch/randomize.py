@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sim.batch.rng import EnvRandom
+from sim.batch.textures import plain_materials, texture_ids
 
 Range = tuple[float, float]
 
@@ -38,6 +39,9 @@ class Randomization:
         light: Factor on the lights' diffuse intensity.
         color: Largest change of each geom's colour (its material's, if it has none of its own), per
             channel, in [0, 1].
+        texture: Share of the materials, those without a texture of their own, that get one of the scene's
+            (`sim.batch.textures`), in [0, 1].
+        texture_m: Size of such a texture on the surface [m].
     """
 
     mass: Range = (1.0, 1.0)
@@ -53,13 +57,27 @@ class Randomization:
     camera_rot_rad: float = 0.0
     light: Range = (1.0, 1.0)
     color: float = 0.0
+    texture: float = 0.0
+    texture_m: Range = (0.05, 0.25)
 
     def __post_init__(self) -> None:
         """Refuse ranges that mean nothing."""
-        for name in ("mass", "friction", "damping", "actuator_gain", "light"):
+        for name in ("mass", "friction", "damping", "actuator_gain", "light", "texture_m"):
             low, high = getattr(self, name)
             if not 0.0 < low <= high:
-                raise ValueError(f"{name} is ({low}, {high}); use factors 0 < low <= high")
+                what = "sizes [m]" if name == "texture_m" else "factors"
+                raise ValueError(f"{name} is ({low}, {high}); use {what} 0 < low <= high")
+        for name in ("color", "texture"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use a number in [0, 1]")
+        for name in ("push_n", "camera_pos_m", "camera_rot_rad"):
+            if getattr(self, name) < 0.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; use 0 for none or a positive number")
+        if self.push_s <= 0.0:
+            raise ValueError(f"push_s is {self.push_s}; use a positive number of seconds")
+        for name, std in (self.obs_noise or {}).items():
+            if std < 0.0:
+                raise ValueError(f"obs_noise of {name} is {std}; use a standard deviation of at least 0")
         if not 0 <= self.latency_steps[0] <= self.latency_steps[1]:
             raise ValueError(f"latency_steps is {self.latency_steps}; use 0 <= low <= high")
         if self.push_n and not self.push_body:
@@ -77,6 +95,7 @@ RANDOMISED = Randomization(
     camera_rot_rad=0.02,
     light=(0.6, 1.4),
     color=0.1,
+    texture=0.5,
 )
 """A moderate spread that every task's randomised preset starts from."""
 
@@ -136,7 +155,26 @@ def _looks(spread: Randomization, own: Any, random: EnvRandom, model: mujoco.MjM
         shift = random.uniform("color", -spread.color, spread.color, 3 * value.shape[1])
         value[..., :3] = torch.clamp(value[..., :3] + shift.view(*value.shape[:2], 3), 0.0, 1.0)
         fields["geom_rgba"] = value
+    if spread.texture:
+        fields |= _textures(spread, own, random, model)
     return {name: value for name, value in fields.items() if value.numel()}
+
+
+def _textures(spread: Randomization, own: Any, random: EnvRandom, model: mujoco.MjModel) -> dict[str, Tensor]:
+    """Draw which materials show which texture, and how large."""
+    ids = torch.tensor(texture_ids(model), dtype=torch.int32, device=random.device)
+    if not len(ids) or not model.nmat:
+        return {}
+    plain = torch.as_tensor(plain_materials(model), device=random.device)
+    drawn = plain & (random.uniform("texture", size=model.nmat) < spread.texture)
+    chosen = ids[random.integers("texture_id", len(ids), model.nmat)]
+    texid, repeat, uniform = own("mat_texid"), own("mat_texrepeat"), own("mat_texuniform")
+    role = int(mujoco.mjtTextureRole.mjTEXROLE_RGB)
+    texid[..., role] = torch.where(drawn, chosen.to(texid.dtype), texid[..., role])
+    per_m = 1.0 / random.log_uniform("texture_m", *spread.texture_m, size=model.nmat)
+    repeat = torch.where(drawn[..., None], per_m[..., None], repeat)
+    uniform = torch.where(drawn, torch.ones_like(uniform), uniform)  # repeats are per metre
+    return {"mat_texid": texid, "mat_texrepeat": repeat, "mat_texuniform": uniform}
 
 
 def _shown_rgba(geom_rgba: Tensor, mat_rgba: Tensor, model: mujoco.MjModel) -> Tensor:

@@ -36,8 +36,10 @@ def arm_scene() -> mujoco.MjSpec:
     spec = fr3_spec()
     set_physics_options(spec)
     spec.memory = 4 << 20
+    spec.add_material(name="table")
     spec.worldbody.add_geom(
         name="table",
+        material="table",
         type=mujoco.mjtGeom.mjGEOM_BOX,
         size=[0.65, 0.65, 0.02],
         pos=[0.4, 0.0, -0.02],

@@ -45,8 +45,10 @@ def hand_scene(T_world_palm: Transform) -> mujoco.MjSpec:
     spec = fixed_hand(ALLEGRO, T_world_palm)
     set_physics_options(spec)
     spec.memory = 4 << 20
+    spec.add_material(name="table")
     spec.worldbody.add_geom(
         name="table",
+        material="table",
         type=mujoco.mjtGeom.mjGEOM_BOX,
         size=[0.5, 0.5, 0.02],
         pos=[0.0, 0.0, -0.02],

@@ -6,6 +6,8 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from sim.batch.textures import add_textures
+
 Vec3 = tuple[float, float, float]
 
 GOAL_RGBA = (0.1, 0.75, 0.3, 0.5)
@@ -23,7 +25,7 @@ def add_view(spec: mujoco.MjSpec, eye: Vec3, target: Vec3, name: str = "view") -
 
 
 def add_light(spec: mujoco.MjSpec, floor_z_m: float = -0.7) -> None:
-    """Add a sky, one soft light from above, and a floor that is only seen, at `floor_z_m`."""
+    """Add a sky, a soft light, a floor that is only seen at `floor_z_m`, and textures to draw from."""
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -33,6 +35,7 @@ def add_light(spec: mujoco.MjSpec, floor_z_m: float = -0.7) -> None:
         width=64,
         height=384,
     )
+    add_textures(spec)
     spec.add_texture(
         name="floor",
         type=mujoco.mjtTexture.mjTEXTURE_2D,

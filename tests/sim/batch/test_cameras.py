@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import pytest
 import torch
 
 from sim.batch.cameras import PARTS, BatchCameras
+from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig, make_physics
-from sim.rendering import RenderingUnavailable, rendering_backend
+from sim.batch.randomize import Randomization
+from sim.rendering import Renderer, RenderingUnavailable, rendering_backend
+from sim.tasks.reach import Reach, ReachConfig
 
 SCENE = """
 <mujoco>
@@ -207,3 +214,46 @@ def test_an_image_may_be_larger_than_the_models_buffer(physics, model):
     depth_m = cameras.render(torch.tensor([0]))["depth_m"]
     assert tuple(depth_m.shape) == (1, 16, 800)
     cameras.close()
+
+
+# ---- textures -------------------------------------------------------------------------------------
+
+
+class Textured(Reach):
+    """`reach` where nothing varies but textures."""
+
+    def randomization(self, preset):
+        return Randomization(texture=0.7)
+
+
+@pytest.fixture(scope="module")
+def textured(backend, tmp_path_factory):
+    config = EnvConfig(3, fault_dir=str(tmp_path_factory.mktemp("faults")))
+    env = BatchEnv(Textured(ReachConfig(difficulty=0.0)), replace(config, physics=PhysicsConfig(backend)))
+    yield env
+    env.close()
+
+
+def test_each_environment_shows_its_own_textures(textured):
+    """Through one GL context, or one ray tracer; in the next episode others."""
+    seen = [images(textured.physics, "view")["rgb"].float()]
+    textured.reset()
+    seen.append(images(textured.physics, "view")["rgb"].float())
+    for a, b in itertools.combinations(torch.cat(seen), 2):
+        assert float((a - b).abs().mean()) > 1.0
+
+
+@pytest.mark.render
+def test_textures_are_those_of_a_renderer_made_for_the_environment(textured):
+    if textured.config.physics.backend == "warp":
+        pytest.skip("Warp shades in its own way")
+    shown = images(textured.physics, "view")["rgb"]
+    for k in (2, 0):
+        model, data = textured.physics.mj_data(k)
+        model.vis.global_.offwidth, model.vis.global_.offheight = WIDTH, HEIGHT
+        model.vis.quality.shadowsize = 512
+        renderer = Renderer(model, data, threading.Lock(), width=WIDTH, height=HEIGHT)
+        alone = renderer.view("view").rgb.astype(int)
+        renderer.close()
+        is_far_off = (np.abs(alone - shown[k].numpy()) > 8).any(-1)
+        assert is_far_off.mean() < 0.02  # goal markers are drawn by one alone

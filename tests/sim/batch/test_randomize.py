@@ -13,6 +13,7 @@ import torch
 from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization, draw_model_fields
 from sim.batch.rng import EnvRandom, episode_keys
+from sim.batch.textures import texture_ids
 from sim.tasks.reach import Reach, ReachConfig
 from sim.tasks.registry import TASKS, task_class
 from tests.contracts.env_suite import actions
@@ -118,9 +119,51 @@ def test_colours_change_around_those_that_are_drawn():
     assert 0.04 < np.abs(drawn - shown)[..., :3].max() <= 0.0501 and (drawn[..., 3] == shown[:, 3]).all()
 
 
+def test_textures_are_drawn_for_plain_materials(model):
+    fields = draw(model, texture=0.5, texture_m=(0.1, 0.2))
+    assert fields.keys() == {"mat_texid", "mat_texrepeat", "mat_texuniform"}
+    role, plain = int(mujoco.mjtTextureRole.mjTEXROLE_RGB), (model.mat_texid < 0).all(-1)
+    assert plain.sum() >= 5 and not plain[model.material("floor").id]
+    texid, repeat = fields["mat_texid"].numpy(), fields["mat_texrepeat"].numpy()
+    shown = texid[..., role] != model.mat_texid[:, role]
+    assert not shown[:, ~plain].any() and shown[:, plain].mean() == pytest.approx(0.5, abs=0.05)
+    assert (np.delete(texid, role, -1) == -1.0).all()
+    names = {model.texture(int(k)).name for k in np.unique(texid[..., role][shown])}
+    assert names == {model.texture(k).name for k in range(model.ntex)} - {"sky", "floor"} and len(names) >= 4
+    assert repeat[shown].min() >= 5.0 and repeat[shown].max() <= 10.0
+    assert fields["mat_texuniform"].numpy()[shown].all()
+
+
+def test_without_textures_in_the_scene_none_is_drawn():
+    xml = "<mujoco><asset><material name='m'/></asset><worldbody><geom size='1'/></worldbody></mujoco>"
+    assert draw(mujoco.MjModel.from_xml_string(xml), texture=1.0) == {}
+
+
+def test_textures_are_grey_bright_and_seamless(model):
+    """So that colours stay what they are, and a surface may be larger than its texture."""
+    for k in texture_ids(model):
+        image = texture_pixels(model, k).astype(float)
+        assert (image == image[..., :1]).all() and image.min() >= 0.5 * 255 and np.ptp(image) > 50
+        grey = image[..., 0]
+        steps = [np.abs(np.diff(grey, axis=a, append=grey.take([0], a))).max() for a in (0, 1)]
+        inner = [np.abs(np.diff(grey, axis=a)).max() for a in (0, 1)]
+        assert all(s <= 1.2 * i for s, i in zip(steps, inner, strict=True)), model.texture(k).name
+
+
+def texture_pixels(model, k):
+    shape = (model.tex_height[k], model.tex_width[k], model.tex_nchannel[k])
+    start = model.tex_adr[k]
+    return model.tex_data[start : start + np.prod(shape)].reshape(shape)
+
+
 @pytest.mark.parametrize(
     ("spread", "message"),
     [
+        ({"texture": 1.5}, r"texture is 1.5; use a number in \[0, 1\]"),
+        ({"texture_m": (0.2, 0.1)}, r"texture_m is \(0.2, 0.1\); use sizes"),
+        ({"push_n": -1.0, "push_body": "hand"}, "push_n is -1.0; use 0 for none"),
+        ({"push_s": 0.0}, "push_s is 0.0; use a positive"),
+        ({"obs_noise": {"joint_pos": -0.1}}, "obs_noise of joint_pos is -0.1"),
         ({"mass": (0.0, 1.0)}, "mass is"),
         ({"friction": (2.0, 1.0)}, "low <= high"),
         ({"latency_steps": (2, 1)}, "latency_steps"),
