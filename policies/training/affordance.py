@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from perception_tools.affordance_frames import NUM_FRAMES, FramedCloud, frame_cl
 from perception_tools.affordance_measure import Measured, measure
 from perception_tools.affordance_nets import AffordanceNet, AffordanceNetConfig, affordance_loss
 from perception_tools.affordance_state import KINDS, OTHER
-from perception_tools.affordance_torch import TorchEncoder, calibrate
+from perception_tools.affordance_torch import TorchEncoder, calibrate, save_affordance
 from perception_tools.geometry import FloatArray
 from policies.evaluation import EvalConfig, Evaluation
 from policies.training.trainer import Diverged, check_finite
@@ -75,7 +76,7 @@ class AffordanceTrainerConfig:
     frames: int = 2
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
-    decay_clouds: int = 150_000
+    decay_clouds: int = 200_000
     kind_weight: float = 0.3
     tip_m: float = 0.008
     opening_m: float = 0.004
@@ -85,9 +86,25 @@ class AffordanceTrainerConfig:
         """Refuse numbers that make no training."""
         if self.batch_size < 1 or not 1 <= self.frames <= NUM_FRAMES or self.calibration < 64:
             raise ValueError(
-                f"batch_size = {self.batch_size}, frames = {self.frames}, calibration = {self.calibration}: use "
-                f"at least 1, 1 to {NUM_FRAMES}, and at least 64"
+                f"batch_size = {self.batch_size}, frames = {self.frames}, calibration = {self.calibration}: "
+                f"use at least 1, 1 to {NUM_FRAMES}, and at least 64"
             )
+
+
+@dataclass(frozen=True)
+class AffordanceEvaluator:
+    """Evaluates networks of a trainer; see `policies.evaluation.Evaluator`."""
+
+    trainer: AffordanceTrainer
+    config: EvalConfig
+    spec: None = None
+
+    def __call__(self, net: Any) -> Evaluation:
+        """Calibrate and measure a network."""
+        return self.trainer.evaluate(net, self.config)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class AffordanceTrainer:
@@ -109,7 +126,9 @@ class AffordanceTrainer:
             torch.manual_seed(seed)
             self._net = AffordanceNet(self.config.net)
         c = self.config
-        self._optimizer = torch.optim.AdamW(self._net.parameters(), c.learning_rate, weight_decay=c.weight_decay)
+        self._optimizer = torch.optim.AdamW(
+            self._net.parameters(), c.learning_rate, weight_decay=c.weight_decay
+        )
 
     @property
     def env_steps(self) -> int:
@@ -128,7 +147,7 @@ class AffordanceTrainer:
         loss = sum(((c.kind_weight if k == "kind" else 1.0) * v for k, v in parts.items()), torch.zeros(()))
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self._net.parameters(), 5.0)
+        norm = torch.nn.utils.clip_grad_norm_(self._net.parameters(), 2.0)
         metrics = {f"loss/{name}": float(value.detach()) for name, value in parts.items()}
         check_finite(metrics | {"loss/gradient": float(norm)})
         self._optimizer.step()
@@ -156,6 +175,14 @@ class AffordanceTrainer:
         good = tuple(self._is_found(m) for m in found)
         return Evaluation(good, tuple(-m.tip_m for m in found), (1,) * len(found), 0)
 
+    def evaluator(self, config: EvalConfig) -> AffordanceEvaluator:
+        """Return what the loop evaluates with, in place of episodes of an environment."""
+        return AffordanceEvaluator(self, config)
+
+    def save_net(self, folder: Path, net: AffordanceNet, facts: Mapping[str, Any]) -> None:
+        """Write a network that was evaluated, as an affordance encoder instead of a policy."""
+        save_affordance(folder, net, facts)
+
     def state(self) -> dict[str, Any]:
         """See `Trainer.state`."""
         return {"net": self._net.state_dict(), "optimizer": self._optimizer.state_dict(), "seen": self._seen}
@@ -167,7 +194,9 @@ class AffordanceTrainer:
             self._optimizer.load_state_dict(state["optimizer"])
             self._seen = int(state["seen"])
         except (KeyError, RuntimeError, ValueError) as error:
-            raise ValueError(f"this checkpoint is of another encoder: {' '.join(str(error).split())[:200]}") from error
+            raise ValueError(
+                f"this checkpoint is of another encoder: {' '.join(str(error).split())[:200]}"
+            ) from error
 
     def close(self) -> None:
         """Nothing is held."""
