@@ -71,9 +71,12 @@ def _run(invocation: Any, cfg: Any, folder: Path, trainer: Any, console: Any) ->
         (folder / CONFIG).write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8")
     if not (folder / ABOUT).exists():
         write_about(folder, {"name": cfg.name, "started": started(), "git": git_state()})
-    evaluator = invocation.build_evaluator(cfg, config.eval)
+    # What learns without environments brings its own evaluation and its own kind of files.
+    own = trainer if trainer.interface == "none" else None
+    evaluator = own.evaluator(config.eval) if own else invocation.build_evaluator(cfg, config.eval)
+    save_net = own.save_net if own else partial(_save_net, cfg, evaluator.spec)
     with Screen(config.env_steps, console) as screen:
-        observer = RunFolder(folder, partial(_save_net, cfg, evaluator.spec), screen.show)
+        observer = RunFolder(folder, save_net, screen.show)
         try:
             loop = TrainingLoop(trainer, folder, config, evaluator, observer, about)
             outcome = loop.run()
