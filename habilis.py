@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 CONFIG_DIR = Path(__file__).resolve().parent / "configs"
 SWEEPS = ("train",)
+OF_EXPERIMENT = ("eval", "play")
 ROOMS = ("sim", "policies", "vlm_agent", "perception_tools", "hardware")
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -54,8 +55,20 @@ COMMANDS = {
     "play": Command(
         "sim.commands:play",
         "play",
-        "play env=TASK [policy=solver|random|zero|FILE]",
+        "play env=TASK [policy=solver|random|zero|FILE|RUN]",
         "watch a policy act in a task",
+    ),
+    "eval": Command(
+        "policies.commands:evaluate",
+        "eval",
+        "eval experiment=NAME | policy=FILE|RUN env=TASK",
+        "measure how often a policy succeeds, with an interval",
+    ),
+    "export": Command(
+        "policies.commands:export",
+        "export",
+        "export RUN_OR_FILE [to=FOLDER]",
+        "write a policy as safetensors and ONNX, with its card",
     ),
     "train": Command(
         "policies.training.commands:train",
@@ -109,6 +122,7 @@ class Invocation:
         build_env: `build_env`, likewise injected.
         build_trainer: `build_trainer`, likewise.
         build_evaluator: `build_evaluator`, likewise.
+        make_actor: `sim.play.make_actor`, likewise.
         record: `record`, likewise.
     """
 
@@ -124,6 +138,7 @@ class Invocation:
     build_env: Callable[..., Any] = lambda *a, **k: build_env(*a, **k)
     build_trainer: Callable[..., Any] = lambda *a, **k: build_trainer(*a, **k)
     build_evaluator: Callable[..., Any] = lambda *a, **k: build_evaluator(*a, **k)
+    make_actor: Callable[..., Any] = lambda *a: resolve("sim.play:make_actor")(*a)
     record: Callable[..., Any] = lambda *a, **k: record(*a, **k)
 
 
@@ -270,6 +285,9 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    experiment = next((o for o in overrides if o.startswith("experiment=")), "")
+    if name in OF_EXPERIMENT and experiment not in ("", "experiment=null", "experiment="):
+        return _compose_of_experiment(name, overrides)
     for override in overrides:
         key = override.split("=", 1)[0]
         if key[0] in "+~" and not key.lstrip("+~").startswith(_OPEN):
@@ -283,6 +301,17 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
         except (HydraException, OmegaConfBaseException) as error:
             base = hydra_compose(name)
             raise UsageError(_explain_override(error, base, overrides)) from error
+
+
+def _compose_of_experiment(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a configuration whose `env` and `sim` are those of an experiment, changed as asked."""
+    of_env = [o for o in overrides if re.match(r"(env|sim)[.=]|experiment=", o)]
+    trained = compose("train", of_env)
+    cfg = compose(name, [o for o in overrides if o not in of_env])
+    cfg.env, cfg.sim, cfg.experiment = trained.env, trained.sim, trained.name
+    if "hold_s" in cfg and cfg.hold_s is None:
+        cfg.hold_s = trained.loop.eval.hold_s
+    return cfg
 
 
 def expand(overrides: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -95,13 +96,32 @@ class TorchPolicy:
         action = action.cpu().double().numpy()
         return action[0] if single else action
 
+    def save(self, folder: Path) -> list[Path]:
+        """Write it as `save_policy` does."""
+        return save_policy(folder, self.net, self._spec, self.about)
+
     def act_batch(self, obs: Mapping[str, Tensor]) -> Tensor:
         """See `BatchPolicy.act_batch`."""
         first = obs[self.net.keys[0]]
         return self.net.act({k: obs[k].to(self._device) for k in self.net.keys}).to(first.device)
 
 
-def actor(policy: Policy) -> Callable[[Mapping[str, Tensor]], Tensor]:
+@dataclass(frozen=True)
+class Actor:
+    """What acts in a batch of environments, be it a policy or not.
+
+    Attributes:
+        act: Observations (num_envs, ...) to actions (num_envs, num_actions).
+        reset: Forgets what it remembers; call it where all episodes begin.
+        about: Where a policy comes from, see `save_policy`.
+    """
+
+    act: Callable[[Mapping[str, Tensor]], Tensor]
+    reset: Callable[[], None] = lambda: None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def batch_act(policy: Policy) -> Callable[[Mapping[str, Tensor]], Tensor]:
     """Return how any policy acts on tensors, those without torch by way of arrays."""
     if isinstance(policy, BatchPolicy):
         return policy.act_batch
@@ -128,7 +148,7 @@ def task_of(about: Mapping[str, Any]) -> str | None:
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[str, Any]) -> None:
+def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[str, Any]) -> list[Path]:
     """Write `policy.safetensors`, `policy.onnx` and `card.md`; older ones are kept if that fails.
 
     Args:
@@ -138,6 +158,9 @@ def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[s
         about: Where the policy comes from, JSON values. Known keys: `task`, `experiment`, `env` (as
             configured), `algo`, `seed`, `env_steps`, `git` (`commit`, `changed`), `evaluation` (`score`,
             `n`, `ci95` ...), `limits`; `date` is added.
+
+    Returns:
+        The files.
 
     Raises:
         ValueError: If the network does not fit the specs, holds numbers that are not finite, or its ONNX
@@ -167,10 +190,10 @@ def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[s
         CARD: card(about, spec, task_of(about), net.describe()).encode(),
         WEIGHTS: save(tensors, {**texts, DIGEST_KEY: digest(texts, tensors)}),
     }
-    _write_all(folder, files)
+    return _write_all(folder, files)
 
 
-def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
     """Write files beside their places, then move them there."""
     folder.mkdir(parents=True, exist_ok=True)
     news = {folder / f"{name}.new": folder / name for name in files}
@@ -186,6 +209,7 @@ def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
         raise
     for new, place in news.items():
         new.replace(place)
+    return list(news.values())
 
 
 def digest(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
@@ -213,14 +237,24 @@ def load_policy(path: str | Path, device: str = "cpu") -> Policy:
     Raises:
         ValueError: If there is none, it is damaged, changed, of another version, or could run code.
     """
-    path = Path(path)
+    file = find_policy(Path(path))
+    target = KINDS.get(file.name) or KINDS[ONNX if file.suffix == ".onnx" else WEIGHTS]
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)(file, device)
+
+
+def find_policy(path: Path) -> Path:
+    """Return the file that a policy is loaded from.
+
+    Raises:
+        ValueError: If there is none at `path`.
+    """
     if path.is_file():
-        return load_onnx(path) if path.suffix == ".onnx" else load_weights(path, device)
+        return path
     for folder in (path, path / IN_RUN):
-        for name, target in KINDS.items():
+        for name in KINDS:
             if (folder / name).is_file():
-                module, _, function = target.partition(":")
-                return getattr(importlib.import_module(module), function)(folder / name, device)
+                return folder / name
     raise ValueError(_why_none(path))
 
 

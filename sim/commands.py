@@ -99,13 +99,14 @@ def play(invocation: Any) -> int:
     if cfg.video.fps <= 0:
         raise ValueError(f"video.fps is {cfg.video.fps}; use a positive number of frames per second")
     env = build_env(invocation, num_envs=1, auto_reset=False)
-    act = make_actor(cfg.policy, env, cfg.seed)
+    policy = _policy(cfg)
+    actor = make_actor(policy, env, cfg.seed)
     stage = Stage(env)
-    name = f"{env.task.name}_{Path(cfg.policy).stem}"
+    name = f"{env.task.name}_{Path(policy).stem}"
     folder = new_run_folder(cfg.run_dir, name) if cfg.video.enabled else None
     screens = _screens(invocation, env, stage, folder)
     try:
-        result = play_episodes(env, act, cfg.episodes, screens.begin, screens.step)
+        result = play_episodes(env, actor, cfg.episodes, screens.begin, screens.step)
     finally:
         screens.close()
         stage.close()
@@ -125,6 +126,15 @@ def play(invocation: Any) -> int:
         }
         write_json(figures, invocation.json_to)
     return 0
+
+
+def _policy(cfg: Any) -> str:
+    """Return what plays: what was asked for, the experiment's weights, or the solver."""
+    if cfg.policy or not cfg.experiment:
+        return cfg.policy or "solver"
+    from policies.shipped import shipped
+
+    return str(shipped(cfg.experiment))
 
 
 def build_env(invocation: Any, **changes: Any) -> BatchEnv:

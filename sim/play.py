@@ -3,25 +3,21 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 import torch
-from torch import Tensor
 
-from policies.policy import PolicySpec
+from policies.artifact import Actor, batch_act, load_policy, task_of
+from policies.fit import check_fit
 from sim.batch.env import BatchEnv
 from sim.rendering import Renderer
 from sim.tasks.registry import make_solver
-
-Act = Callable[[Mapping[str, Tensor]], Tensor]
 
 BUILT_IN = ("random", "zero", "solver")
 
@@ -43,53 +39,32 @@ class PlayResult:
     lengths: list[int] = field(default_factory=list)
 
 
-def make_actor(name: str, env: BatchEnv, seed: int) -> Act:
-    """Return what acts: `random`, `zero`, `solver`, or the path of an exported .onnx policy.
+def make_actor(name: str, env: BatchEnv, seed: int) -> Actor:
+    """Return what acts: `random`, `zero`, `solver`, or a policy's file, folder or training run.
 
     Raises:
         ValueError: If it is none of these, or the policy does not fit the task.
     """
     if name == "zero":
-        return lambda obs: torch.zeros(env.num_envs, env.num_actions, device=env.device)
+        return Actor(lambda obs: torch.zeros(env.num_envs, env.num_actions, device=env.device))
     if name == "random":
         generator = torch.Generator().manual_seed(seed)
-        return lambda obs: (
-            torch.rand(env.num_envs, env.num_actions, generator=generator).to(env.device) * 2.0 - 1.0
+        return Actor(
+            lambda obs: (
+                torch.rand(env.num_envs, env.num_actions, generator=generator).to(env.device) * 2.0 - 1.0
+            )
         )
     if name == "solver":
-        return make_solver(env.task.name, env).act
-    if not name.endswith(".onnx"):
-        raise ValueError(f"no policy {name!r}; use {', '.join(BUILT_IN)} or the path of an .onnx file")
-    from policies.onnx_policy import OnnxPolicy
-
-    policy = OnnxPolicy(Path(name))
-    check_fit(name, policy.spec, env)
-
-    def act(obs: Mapping[str, Tensor]) -> Tensor:
-        action = policy.act({k: v.cpu().numpy() for k, v in obs.items()})
-        return torch.as_tensor(action, dtype=torch.float32, device=env.device)
-
-    return act
-
-
-def check_fit(name: str, spec: PolicySpec, env: BatchEnv) -> None:
-    """Refuse a policy that was made for other observations, actions or control periods.
-
-    Raises:
-        ValueError: Names what differs.
-    """
-    own, task = env.spec, env.task.name
-    if spec.action.names != own.action.names:
-        wanted, has = ", ".join(own.action.names), ", ".join(spec.action.names)
-        raise ValueError(f"{name} acts on ({has}), task {task} takes ({wanted})")
-    for key, array in spec.obs.items():
-        if key not in own.obs:
-            raise ValueError(f"{name} reads {key!r}, task {task} has {', '.join(own.obs)}")
-        for k, (mine, its) in enumerate(zip_longest(array.names, own.obs[key].names, fillvalue="missing")):
-            if mine != its:
-                raise ValueError(f"{name} is of another task: entry {k} of its {key} is {mine}, here {its}")
-    if not math.isclose(spec.step_dt, own.step_dt, rel_tol=1e-6):
-        raise ValueError(f"{name} acts every {spec.step_dt:g} s, task {task} every {own.step_dt:g} s")
+        return Actor(make_solver(env.task.name, env).act)
+    if not Path(name).exists() and Path(name).name == name and not Path(name).suffix:
+        options = ", ".join(BUILT_IN)
+        raise ValueError(
+            f"no policy {name!r}; use {options}, a .safetensors or .onnx file, or a run's folder"
+        )
+    policy = load_policy(name, env.device)
+    about = getattr(policy, "about", {})
+    check_fit(name, policy.spec, env.spec, env.task.name, task_of(about))
+    return Actor(batch_act(policy), policy.reset, about)
 
 
 class Stage:
@@ -140,7 +115,7 @@ class Stage:
 
 def play(
     env: BatchEnv,
-    act: Act,
+    actor: Actor,
     episodes: int,
     on_begin: Callable[[int], None],
     on_step: Callable[[Mapping[str, Any]], None],
@@ -149,7 +124,7 @@ def play(
 
     Args:
         env: The environment; built with `auto_reset=False`.
-        act: What acts.
+        actor: What acts.
         episodes: How many episodes.
         on_begin: Called with the number of each episode after its reset.
         on_step: Called after each step with `step`, `reward`, `success` and `terms`: the weighted
@@ -158,10 +133,11 @@ def play(
     result = PlayResult()
     for episode in range(episodes):
         obs = env.reset()
+        actor.reset()
         on_begin(episode)
         total, last = 0.0, torch.zeros(0)
         while True:
-            obs, reward, terminated, truncated, info = env.step(act(obs))
+            obs, reward, terminated, truncated, info = env.step(actor.act(obs))
             sums = env.term_sums()
             step = int(env.episode_step[0])
             values = torch.stack([v[0] for v in sums.values()]).cpu()
