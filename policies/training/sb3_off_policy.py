@@ -19,8 +19,10 @@ from stable_baselines3.her import HerReplayBuffer
 from torch import Tensor
 
 from policies.networks import ACTIVATIONS, CLIP_SIGMA, MlpNet
+from policies.training.sb3_policies import hidden_weights, with_layer_norm
 from policies.training.trainer import Act, Diverged, check_finite
 
+LEARNT: Final = (torch.nn.Linear, torch.nn.LayerNorm)
 BUFFER: Final = ("actions", "rewards", "dones", "timeouts", "ep_start", "ep_length")
 """Arrays of a `HerReplayBuffer` besides the observations, (buffer_size, num_envs, ...)."""
 
@@ -49,6 +51,9 @@ class OffPolicyConfig:
             arXiv 1802.09477) or `tqc` (Kuznetsov et al., 2020, arXiv 2005.04269).
         hidden: Sizes of the hidden layers of actor and critics.
         activation: Activation.
+        layer_norm: Normalise before each nonlinearity; critics then extrapolate less to actions that
+            they have not seen (Ball et al., 2023, arXiv 2302.02948, section 4.2).
+        nap: Normalise-and-project: layer norm, and hidden weights keep their norms (arXiv 2407.01800).
         learning_rate: Step size of Adam.
         batch_size: Transitions per gradient step.
         gamma: Discount per control step.
@@ -67,6 +72,8 @@ class OffPolicyConfig:
     algorithm: Literal["sac", "td3", "tqc"] = "sac"
     hidden: tuple[int, ...] = (256, 256)
     activation: str = "relu"
+    layer_norm: bool = False
+    nap: bool = False
     learning_rate: float = 0.001
     batch_size: int = 256
     gamma: float = 0.95
@@ -141,6 +148,7 @@ class OffPolicyHer:
         self.model: Any = _make_model(self._env, self.config, seed)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._scaled = False
+        self._norms = self._project() if self.config.nap else None
 
     # ---- the contract -------------------------------------------------------------------------------
 
@@ -175,14 +183,12 @@ class OffPolicyHer:
         features: GoalFeatures = actor.features_extractor
         hidden = list(self.config.hidden)
         sizes = [features.features_dim, *hidden, self._batch.spec.action.shape[0]]
-        net = MlpNet(features.keys, sizes, self.config.activation, "tanh", goal_gap=True)
-        if self.config.algorithm == "td3":
-            layers = [m for m in actor.mu if isinstance(m, torch.nn.Linear)]
-        else:
-            layers = [m for m in actor.latent_pi if isinstance(m, torch.nn.Linear)] + [actor.mu]
-        own = [m for m in net.net if isinstance(m, torch.nn.Linear)]
-        for mine, its in zip(own, layers, strict=True):
-            mine.load_state_dict(its.state_dict())
+        normed = self.config.layer_norm or self.config.nap
+        net = MlpNet(features.keys, sizes, self.config.activation, "tanh", normed, goal_gap=True)
+        layers = list(actor.mu) if self.config.algorithm == "td3" else [*actor.latent_pi, actor.mu]
+        own, its = ([m for m in each if isinstance(m, LEARNT)] for each in (net.net, layers))
+        for mine, other in zip(own, its, strict=True):
+            mine.load_state_dict(other.state_dict())
         net.mean.copy_(features.mean)
         net.std.copy_(features.std)
         return net.cpu().eval()
@@ -198,6 +204,7 @@ class OffPolicyHer:
             "log_ent_coef": getattr(model, "log_ent_coef", None),
             "counts": {k: getattr(model, k) for k in ("num_timesteps", "_n_updates", "_episode_num")},
             "scaled": self._scaled,
+            "norms": self._norms,
             "prefilled": self._prefilled,
             "last_obs": None if last is None else dict(last),
             "space": model.action_space.np_random.bit_generator.state,
@@ -229,6 +236,8 @@ class OffPolicyHer:
         for name, value in state["counts"].items():
             setattr(model, name, value)
         self._scaled, self._prefilled = state["scaled"], state["prefilled"]
+        if self._norms is not None:
+            self._norms[:] = state["norms"]
         self._batch.load_state_arrays(state["env"])
         model._last_obs = None if state["last_obs"] is None else dict(state["last_obs"])
         model._last_episode_starts = np.zeros(self._env.num_envs, dtype=bool)
@@ -259,6 +268,21 @@ class OffPolicyHer:
         found = {"actor": model.policy.actor.optimizer, "critic": model.policy.critic.optimizer}
         entropy = getattr(model, "ent_coef_optimizer", None)
         return found | ({"entropy": entropy} if entropy is not None else {})
+
+    def _project(self) -> list[float]:
+        """Let each update of actor and critics end with their hidden weights at the norms of now."""
+        norms: list[float] = []
+        for network in (self.model.policy.actor, self.model.policy.critic):
+            weights, first = hidden_weights(network, len(self.config.hidden)), len(norms)
+            norms += [float(w.detach().norm()) for w in weights]
+
+            def project(*_: Any, weights: Any = weights, first: int = first, norms: Any = norms) -> None:
+                with torch.no_grad():
+                    for weight, norm in zip(weights, norms[first:], strict=False):
+                        weight.mul_(norm / weight.norm())
+
+            network.optimizer.register_step_post_hook(project)
+        return norms
 
     def _logged(self) -> dict[str, float]:
         values = self.model.logger.name_to_value
@@ -344,17 +368,22 @@ def _make_model(env: VecEnv, config: OffPolicyConfig, seed: int) -> OffPolicyAlg
         "seed": seed,
         "device": "cpu",
     }
+
+    def policy(of: type[Any]) -> Any:
+        kind = of.policy_aliases["MultiInputPolicy"]
+        return with_layer_norm(kind) if config.layer_norm or config.nap else kind
+
     if config.algorithm == "td3":
         from stable_baselines3.common.noise import NormalActionNoise
 
         shape = env.action_space.shape or ()
         noise = NormalActionNoise(np.zeros(shape), np.full(shape, config.noise))
-        return TD3("MultiInputPolicy", env, action_noise=noise, **settings)
+        return TD3(policy(TD3), env, action_noise=noise, **settings)
     settings["ent_coef"] = config.entropy or "auto"
     if config.algorithm == "tqc":
         from sb3_contrib import TQC
 
-        return TQC("MultiInputPolicy", env, **settings)
+        return TQC(policy(TQC), env, **settings)
     if config.algorithm != "sac":
         raise ValueError(f"no algorithm {config.algorithm!r}; there are sac, td3, tqc")
-    return SAC("MultiInputPolicy", env, **settings)
+    return SAC(policy(SAC), env, **settings)

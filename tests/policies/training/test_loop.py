@@ -15,6 +15,7 @@ from policies.training.checkpoint import load_checkpoint
 from policies.training.commands import seed_everything
 from policies.training.loop import LAST, LoopConfig, TrainingLoop
 from policies.training.sb3_off_policy import OffPolicyConfig, OffPolicyHer, PrefillConfig
+from policies.training.sb3_policies import hidden_weights
 from policies.training.trainer import Diverged, Trainer
 
 pytest.importorskip("stable_baselines3", reason="needs stable-baselines3: pip install -e '.[train]'")
@@ -88,13 +89,14 @@ def test_trainer_keeps_the_contract():
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_resumed_equals_uninterrupted(tmp_path, algorithm):
+@pytest.mark.parametrize("nap", [False, True])
+def test_resumed_equals_uninterrupted(tmp_path, algorithm, nap):
     whole, parts = Recorder(), Recorder()
-    trainer = make_trainer(algorithm)
+    trainer = make_trainer(algorithm, nap=nap)
     loop(trainer, tmp_path / "whole", 1200, whole).run()
     trainer.close()
     for env_steps in (600, 1200):  # the second is a new process for all that it knows
-        trainer = make_trainer(algorithm, seed=3 if env_steps == 600 else 99)
+        trainer = make_trainer(algorithm, seed=3 if env_steps == 600 else 99, nap=nap)
         loop(trainer, tmp_path / "parts", env_steps, parts).run()
         trainer.close()
     one, other = (load_checkpoint(tmp_path / f / "checkpoints" / LAST) for f in ("whole", "parts"))
@@ -235,12 +237,25 @@ def test_disk_full_says_what_is_kept(tmp_path, monkeypatch):
     trainer.close()
 
 
-def test_net_acts_like_the_algorithm():
-    trainer = make_trainer()
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_net_acts_like_the_algorithm(algorithm, layer_norm):
+    trainer = make_trainer(algorithm, layer_norm=layer_norm)
     for _ in range(4):
         trainer.advance()
     net, obs = trainer.net(), trainer.model._last_obs
     mine = net.act({k: torch.as_tensor(v) for k, v in obs.items()}).numpy()
     assert np.allclose(mine, trainer.model.predict(obs, deterministic=True)[0], atol=1e-6)
     assert json.dumps(net.describe())
+    trainer.close()
+
+
+def test_projected_weights_keep_their_norms():
+    trainer = make_trainer(nap=True)
+    weights = hidden_weights(trainer.model.policy.critic, 1)
+    before = [float(w.detach().norm()) for w in weights]
+    for _ in range(4):
+        trainer.advance()
+    after = [float(w.detach().norm()) for w in weights]
+    assert len(weights) == 2 and np.allclose(before, after, rtol=1e-5)
     trainer.close()
