@@ -337,6 +337,7 @@ def _check_net(name: str, net: PolicyNet, spec: PolicySpec, tensors: Mapping[str
     if unknown:
         raise ValueError(f"{name} holds {unknown[0]}, which its network does not have")
     net.load_state_dict(dict(tensors))
+    net.reset()
     zeros = {k: torch.zeros(1, *spec.obs[k].shape) for k in net.keys if k in spec.obs}
     try:
         action = net.act(zeros)
