@@ -90,7 +90,11 @@ class BatchEnv:
         self.num_actions = sum(len(a.names) for a in self._actions)
         self._spread = task.randomization(task.config.preset)
         is_pushed = self._spread.push_n > 0.0
-        self._pushes = Pushes(self.physics, self._spread, task.config.step_dt) if is_pushed else None
+        self._ticks = task.ticks
+        if task.config.decimation % self._ticks:
+            raise ValueError(f"decimation is {task.config.decimation}, no multiple of {self._ticks} ticks")
+        tick_dt = task.config.step_dt / self._ticks
+        self._pushes = Pushes(self.physics, self._spread, tick_dt) if is_pushed else None
         self._shaping = dict(task.shaping_terms())
         self._goal_terms = dict(task.goal_terms())
         self._ctrl = self.physics.field("ctrl").clone()
@@ -185,10 +189,13 @@ class BatchEnv:
             ValueError: If the action has another shape or is not finite.
             CapacityError: If there was no room for contacts or constraints.
         """
-        self._act(action)
-        if self._pushes is not None:
-            self._pushes.apply(self._key, self._steps)
-        self.physics.step(self._ctrl, self.task.config.decimation)
+        action = self._checked_action(action)
+        for tick in range(self._ticks):
+            count = self._steps * self._ticks + tick
+            self._act(action, count)
+            if self._pushes is not None:
+                self._pushes.apply(self._key, count)
+            self.physics.step(self._ctrl, self.task.config.decimation // self._ticks)
         self._steps += 1
         fault = self.physics.faults()
         self.faults.record(self._ctrl, fault, self._seeds, self._episode, self._steps)
@@ -310,7 +317,7 @@ class BatchEnv:
 
     # ---- parts of a step ----------------------------------------------------------------------------
 
-    def _act(self, action: Tensor) -> None:
+    def _checked_action(self, action: Tensor) -> Tensor:
         if action.shape != (self.num_envs, self.num_actions):
             raise ValueError(
                 f"action has shape {tuple(action.shape)}, expected {(self.num_envs, self.num_actions)}"
@@ -321,6 +328,10 @@ class BatchEnv:
             raise ValueError(f"the actions of {len(bad)} environments are not finite, first of {bad[0]}")
         action = torch.clamp(action, -1.0, 1.0)
         self.task.last_action.copy_(action)
+        return action
+
+    def _act(self, action: Tensor, count: Tensor) -> None:
+        """Write the controls of a tick; `count` (num_envs,) ticks of the episode are over."""
         if len(self._delayed) > 1:
             self._delayed.copy_(torch.roll(self._delayed, 1, 0))
             self._delayed[0] = action
@@ -332,7 +343,7 @@ class BatchEnv:
             term.apply(action[:, start:stop], self._ctrl)
             start = stop
         if held is not None:  # until the first action has arrived, the servos hold
-            is_waiting = (self._steps < self._latency)[:, None]
+            is_waiting = (count < self._latency)[:, None]
             self._ctrl.copy_(torch.where(is_waiting, held, self._ctrl))
 
     def _check_noise(self) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from policies.policy import ArraySpec
 from sim.batch.randomize import NOMINAL, Randomization
-from sim.batch.settings import check_types
+from sim.batch.settings import check_ranges, check_types
 
 if TYPE_CHECKING:
     import mujoco
@@ -42,7 +42,7 @@ class TaskConfig:
     Attributes:
         physics_dt: Physics time step [s].
         decimation: Physics steps per control step.
-        episode_s: Length of an episode [s].
+        episode_s: Length of an episode [s], a multiple of the control step.
         reward: `dense`: the named terms; `sparse`: 0 where the goal is achieved, else -1.
         preset: Randomisation: `nominal` or `randomised`.
         difficulty: Hardest difficulty drawn, in [0, 1]; what it means is the task's.
@@ -66,17 +66,25 @@ class TaskConfig:
         if self.preset not in ("nominal", "randomised"):
             raise ValueError(f"unknown preset {self.preset!r}; use nominal or randomised")
         check_types(self)
-        for name in type(self).__dataclass_fields__:
-            if "tolerance" in name and getattr(self, name) <= 0.0:
-                raise ValueError(f"{name} is {getattr(self, name)}; use a positive number")
         if not 0.0 < self.physics_dt <= 0.02:
             raise ValueError(f"physics_dt is {self.physics_dt} s; use a time step in (0, 0.02] s")
         if self.decimation < 1:
             raise ValueError(f"decimation is {self.decimation}; use at least 1 physics step per control step")
-        if self.episode_s < self.step_dt:
-            raise ValueError(f"episode_s is {self.episode_s} s, shorter than one step of {self.step_dt} s")
         if not 0.0 <= self.difficulty <= 1.0:
             raise ValueError(f"difficulty is {self.difficulty}; use a number in [0, 1]")
+        self._check_length()
+        check_ranges(self)
+
+    def _check_length(self) -> None:
+        """Refuse an episode that is no whole number of control steps."""
+        if self.episode_s < 0.999999 * self.step_dt:
+            raise ValueError(f"episode_s is {self.episode_s} s, shorter than one step of {self.step_dt:g} s")
+        if abs(self.episode_s / self.step_dt - self.max_steps) > 1e-6 * self.max_steps:
+            below = int(self.episode_s / self.step_dt) * self.step_dt
+            raise ValueError(
+                f"episode_s is {self.episode_s} s, no multiple of the control step physics_dt * decimation = "
+                f"{self.step_dt:g} s; use {below:.6g} or {below + self.step_dt:.6g} s"
+            )
 
     @property
     def step_dt(self) -> float:
@@ -116,6 +124,9 @@ class Task(ABC):
     config_class: ClassVar[type[TaskConfig]]
     variations: ClassVar[Mapping[str, Variation]] = {}
     """Settings that may be drawn when tasks are generated from a seed, besides difficulty and preset."""
+    ticks: int = 1
+    """Times per control step that actions are applied and pushes drawn, for tasks whose action terms act by
+    themselves between two actions; `decimation` is a multiple of it, and latency counts ticks."""
     config: Any  # a `config_class`; tasks narrow it
     last_action: Tensor
     """The action of this step, (num_envs, num_actions), set by the environment before rewards."""
