@@ -9,17 +9,12 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 import torch
-from gymnasium import spaces
-from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 from stable_baselines3.her import HerReplayBuffer
-from torch import Tensor
 
-from policies.networks import ACTIVATIONS, CLIP_SIGMA, MlpNet
-from policies.training.sb3_policies import hidden_weights, with_layer_norm
+from policies.networks import MlpNet
+from policies.training.sb3_policies import GoalFeatures, hidden_weights, make_model
 from policies.training.trainer import Act, Diverged, check_finite
 
 LEARNT: Final = (torch.nn.Linear, torch.nn.LayerNorm)
@@ -89,32 +84,6 @@ class OffPolicyConfig:
     prefill: PrefillConfig = field(default_factory=PrefillConfig)
 
 
-class GoalFeatures(BaseFeaturesExtractor):
-    """Observation, both goals and the gap between them, standardised by `set_scale`."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, observation_space: spaces.Dict) -> None:
-        """See the class."""
-        self.keys = tuple(observation_space.spaces)
-        size = sum(int(np.prod(s.shape or ())) for s in observation_space.spaces.values())
-        size += int(np.prod(observation_space["desired_goal"].shape or ()))
-        super().__init__(observation_space, size)
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("std", torch.ones(size))
-
-    def forward(self, observations: dict[str, Tensor]) -> Tensor:
-        """Return the features, (batch, features_dim)."""
-        x = (self.raw(observations) - self.mean) / self.std
-        return torch.clamp(x, -CLIP_SIGMA, CLIP_SIGMA)
-
-    def raw(self, observations: Mapping[str, Tensor]) -> Tensor:
-        """Return the features before they are standardised."""
-        parts = [observations[k] for k in self.keys]
-        return torch.cat([*parts, observations["desired_goal"] - observations["achieved_goal"]], -1)
-
-
 class OffPolicyHer:
     """See `Trainer`. Rewards must be sparse: those of relabelled goals follow from the goals alone.
 
@@ -145,7 +114,7 @@ class OffPolicyHer:
         if self.config.prefill.episodes and demonstrator is None:
             raise ValueError("algo.config.prefill.episodes needs a demonstrator, and this task has none")
         self._env: VecEnv = VecCheckNan(env, raise_exception=True)
-        self.model: Any = _make_model(self._env, self.config, seed)
+        self.model: Any = make_model(self._env, self.config, seed)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._scaled = False
         self._norms = self._project() if self.config.nap else None
@@ -341,49 +310,3 @@ class OffPolicyHer:
             each.features_extractor.mean.copy_(mean)
             each.features_extractor.std.copy_(std)
         self._scaled = True
-
-
-def _make_model(env: VecEnv, config: OffPolicyConfig, seed: int) -> OffPolicyAlgorithm:
-    if config.activation not in ACTIVATIONS:
-        raise ValueError(f"no activation {config.activation!r}; there are {', '.join(ACTIVATIONS)}")
-    settings: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
-        "batch_size": config.batch_size,
-        "gamma": config.gamma,
-        "tau": config.tau,
-        "buffer_size": config.buffer_size,
-        "learning_starts": config.learning_starts,
-        "train_freq": 1,
-        "gradient_steps": config.gradient_steps,
-        "replay_buffer_class": HerReplayBuffer,
-        "replay_buffer_kwargs": {
-            "n_sampled_goal": config.relabelled,
-            "goal_selection_strategy": config.strategy,
-        },
-        "policy_kwargs": {
-            "net_arch": list(config.hidden),
-            "activation_fn": ACTIVATIONS[config.activation],
-            "features_extractor_class": GoalFeatures,
-        },
-        "seed": seed,
-        "device": "cpu",
-    }
-
-    def policy(of: type[Any]) -> Any:
-        kind = of.policy_aliases["MultiInputPolicy"]
-        return with_layer_norm(kind) if config.layer_norm or config.nap else kind
-
-    if config.algorithm == "td3":
-        from stable_baselines3.common.noise import NormalActionNoise
-
-        shape = env.action_space.shape or ()
-        noise = NormalActionNoise(np.zeros(shape), np.full(shape, config.noise))
-        return TD3(policy(TD3), env, action_noise=noise, **settings)
-    settings["ent_coef"] = config.entropy or "auto"
-    if config.algorithm == "tqc":
-        from sb3_contrib import TQC
-
-        return TQC(policy(TQC), env, **settings)
-    if config.algorithm != "sac":
-        raise ValueError(f"no algorithm {config.algorithm!r}; there are sac, td3, tqc")
-    return SAC(policy(SAC), env, **settings)
