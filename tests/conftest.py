@@ -32,7 +32,7 @@ LONG = {
 }
 """By folder, the modules whose tests take more than a few seconds together; all else is fast."""
 
-ALL_LONG = ("sim/adapters", "sim/tasks")
+ALL_LONG = ("policies/training", "sim/adapters", "sim/tasks")
 """Folders that are left to `make test` as a whole."""
 
 _HERE = Path(__file__).parent
