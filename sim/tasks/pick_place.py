@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import mujoco
 import torch
@@ -32,6 +32,9 @@ from sim.tasks.parts import (
 )
 from sim.tasks.views import add_ghost, add_goal_marker
 
+NEAREST_M: Final = 0.05
+"""Smallest distance of the goal from the start [m]."""
+
 
 @dataclass(frozen=True)
 class PickPlaceConfig(ContactTaskConfig):
@@ -54,6 +57,9 @@ class PickPlaceConfig(ContactTaskConfig):
     def __post_init__(self) -> None:
         """Refuse a share that is none."""
         super().__post_init__()
+        for name in ("farthest_m", "highest_m"):
+            if getattr(self, name) < NEAREST_M:
+                raise ValueError(f"{name} is {getattr(self, name)}; goals are at least {NEAREST_M} m away")
         if not 0.0 <= self.air <= 1.0:
             raise ValueError(f"air is {self.air}; use a share in [0, 1]")
 
@@ -71,7 +77,6 @@ class PickPlace(ArmTask):
     limits_m = HAND_LIMITS_M
     half_m: ClassVar[float] = 0.02
     mass_kg: ClassVar[float] = 0.08
-    nearest_m: ClassVar[float] = 0.05
 
     @property
     def goal_spec(self) -> ArraySpec:
@@ -97,10 +102,10 @@ class PickPlace(ArmTask):
         start = on_table(random, "cube", difficulty, self.half_m)
         yaw = random.uniform("yaw", -torch.pi / 4, torch.pi / 4)[:, 0] * difficulty
         self.cube.set_pose(state, start, yaw_quat(yaw))
-        far = self.nearest_m + difficulty * (cfg.farthest_m - self.nearest_m)
-        goal = displaced(random, "goal", start, self.nearest_m, far)
+        far = NEAREST_M + difficulty * (cfg.farthest_m - NEAREST_M)
+        goal = displaced(random, "goal", start, NEAREST_M, far)
         u = random.uniform("height", size=2)
-        rise = self.nearest_m + u[:, 0] * difficulty * (cfg.highest_m - self.nearest_m)
+        rise = NEAREST_M + u[:, 0] * difficulty * (cfg.highest_m - NEAREST_M)
         goal[:, 2] += torch.where(u[:, 1] < cfg.air, rise, torch.zeros_like(rise))
         state["mocap_pos"][:, 0] = goal
         return goal

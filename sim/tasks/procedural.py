@@ -1,11 +1,12 @@
 """Tasks drawn from a seed: which task, and the settings in which it varies.
 
 A task class lists in `variations` what of its config may be drawn; difficulty and randomisation vary in
-all. Equal seeds give equal tasks.
+all. An episode's length is drawn in whole control steps. Equal seeds give equal tasks.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,14 @@ def draw_settings(seed: int, names: Sequence[str] | None = None) -> tuple[str, d
     rng = np.random.default_rng(seed)
     name = pool[int(rng.integers(len(pool)))]
     variations = task_class(name).all_variations()
-    return name, {field: _draw(rng, variations[field]) for field in sorted(variations)}
+    settings = {field: _draw(rng, variations[field]) for field in sorted(variations)}
+    if "episode_s" in settings:
+        low, high = variations["episode_s"]
+        step_dt = task_class(name).config_class().step_dt
+        steps = round(settings["episode_s"] / step_dt)
+        steps = min(max(steps, math.ceil(low / step_dt - 1e-6)), math.floor(high / step_dt + 1e-6))
+        settings["episode_s"] = steps * step_dt
+    return name, settings
 
 
 def draw_task(seed: int, names: Sequence[str] | None = None) -> Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import mujoco
 import torch
@@ -30,6 +30,9 @@ from sim.tasks.parts import (
     yaw_quat,
 )
 
+NEAREST_M: Final = 0.11
+"""Smallest distance of the cubes [m]: the open hand passes between them."""
+
 
 @dataclass(frozen=True)
 class StackConfig(ContactTaskConfig):
@@ -47,6 +50,12 @@ class StackConfig(ContactTaskConfig):
     height_tolerance_m: float = 0.005
     farthest_m: float = 0.2
 
+    def __post_init__(self) -> None:
+        """Refuse cubes that the hand can't pass between."""
+        super().__post_init__()
+        if self.farthest_m < NEAREST_M:
+            raise ValueError(f"farthest_m is {self.farthest_m}; the cubes are at least {NEAREST_M} m apart")
+
 
 class Stack(ArmTask):
     """Goal: the blue cube's centre seen from the red one's, along world axes, and a hand that has left.
@@ -63,7 +72,6 @@ class Stack(ArmTask):
     limits_m = HAND_LIMITS_M
     half_m: ClassVar[float] = 0.02
     mass_kg: ClassVar[float] = 0.08
-    nearest_m: ClassVar[float] = 0.11
     clear_m: ClassVar[float] = 0.06
     clear_tolerance_m: ClassVar[float] = 0.01
 
@@ -90,7 +98,7 @@ class Stack(ArmTask):
         self.reset_arm(state, ready_offset(random))
         red = on_table(random, "red", 0.5 * difficulty, self.half_m)
         u = random.uniform("blue", -1.0, 1.0, 2)
-        apart = self.nearest_m + u[:, 1].abs() * difficulty * (self.config.farthest_m - self.nearest_m)
+        apart = NEAREST_M + u[:, 1].abs() * difficulty * (self.config.farthest_m - NEAREST_M)
         # Beside it, up to 30 degrees to the front or back: the open hand misses the red cube.
         angle = u[:, 0] * difficulty * torch.pi / 6
         side = torch.sign(u[:, 1]) * apart

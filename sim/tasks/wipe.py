@@ -48,11 +48,10 @@ class WipeConfig(ContactTaskConfig):
     def __post_init__(self) -> None:
         """Refuse what can't be wiped."""
         super().__post_init__()
-        low, high = self.force_n
-        if not 0.0 <= low < high:
-            raise ValueError(f"force_n is ({low}, {high}); use 0 <= smallest < largest [N]")
-        if self.work_j <= 0.0:
-            raise ValueError(f"work_j is {self.work_j}; use a positive work [J]")
+        if self.force_n[0] == self.force_n[1]:
+            raise ValueError(f"force_n is {self.force_n}; use 0 <= low < high")
+        if not 0.0 <= self.left < 1.0:
+            raise ValueError(f"left is {self.left}; use a share in [0, 1)")
 
 
 class Wipe(ArmTask):

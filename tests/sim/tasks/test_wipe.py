@@ -73,9 +73,9 @@ def test_dropped_sponge_fails():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match=r"force_n is \(5.0, 2.0\); use 0 <= smallest < largest"):
+    with pytest.raises(ValueError, match=r"force_n is \(5.0, 2.0\); use 0 <= low <= high"):
         make_task("wipe", force_n=(5.0, 2.0))
-    with pytest.raises(ValueError, match=r"work_j is 0.0; use a positive work"):
+    with pytest.raises(ValueError, match=r"work_j is 0.0; use a positive number"):
         make_task("wipe", work_j=0.0)
 
 
