@@ -41,7 +41,7 @@ class Reach(ArmTask):
     name: ClassVar[str] = "reach"
     config_class: ClassVar[type[ReachConfig]] = ReachConfig
     config: ReachConfig
-    variations: ClassVar[Mapping[str, Variation]] = {"tolerance_m": (0.01, 0.04), "episode_s": (1.5, 3.0)}
+    variations: ClassVar[Mapping[str, Variation]] = {"tolerance_m": (0.01, 0.04), "episode_s": (1.52, 3.0)}
     has_gripper: ClassVar[bool] = False
     centre_m: ClassVar[tuple[float, float, float]] = (0.45, 0.0, 0.3)
 
