@@ -14,6 +14,7 @@ from policies.runs import new_run_folder, write_json
 
 if TYPE_CHECKING:
     from policies.networks import PolicyNet
+    from policies.training.distributed import Ranks
     from policies.training.loop import Outcome
 
 FINISHED, FAILED, INTERRUPTED = 0, 1, 130
@@ -37,18 +38,24 @@ def train_one(invocation: Any, cfg: Any, folder: Path | None) -> int:
     """Train with one configuration, in `folder` or in a new one of `cfg.run_dir`."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    from policies.training.distributed import Ranks, has_joined
+
+    ranks = Ranks.from_environ()
+    console = Console(stderr=True, quiet=not ranks.is_first)
     if cfg.resume:
         folder = Path(cfg.resume)
         cfg = _resumed(invocation, folder)
     seed_everything(cfg.seed)
-    folder = folder or new_run_folder(str(Path(cfg.run_dir) / cfg.name), f"seed{cfg.seed}")
-    assert folder is not None
     trainer = invocation.build_trainer(cfg)
     try:
-        outcome = _run(invocation, cfg, folder, trainer, console)
+        if ranks.is_many and not has_joined():
+            raise ValueError("only algo=rsl_ppo trains in several processes; start this one without torchrun")
+        folder = folder or _new_folder(cfg, ranks)
+        outcome = (_run if ranks.is_first else _help)(invocation, cfg, folder, trainer, console)
     finally:
         trainer.close()
+    if not ranks.is_first:
+        return FINISHED if outcome.reason != "interrupted" else INTERRUPTED
     _report(cfg, folder, outcome, console)
     if outcome.is_finished and cfg.video_episodes and (folder / "policy").is_dir():
         invocation.record(cfg, folder / "policy", folder / "video", cfg.video_episodes)
@@ -65,8 +72,7 @@ def _run(invocation: Any, cfg: Any, folder: Path, trainer: Any, console: Any) ->
     from policies.training.screen import Screen
 
     config = invocation.instantiate(cfg.loop)
-    plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    about = {k: plain[k] for k in ("env", "algo", "episodes", "num_envs", "seed")}
+    about = _about(cfg)
     if not (folder / CONFIG).exists():
         (folder / CONFIG).write_text(OmegaConf.to_yaml(cfg, resolve=True), encoding="utf-8")
     if not (folder / ABOUT).exists():
@@ -85,6 +91,37 @@ def _run(invocation: Any, cfg: Any, folder: Path, trainer: Any, console: Any) ->
             evaluator.close()
     write_about(folder, _figures(folder, outcome))
     return outcome
+
+
+def _help(invocation: Any, cfg: Any, folder: Path, trainer: Any, console: Any) -> Outcome:
+    """Train as one of several processes but the first: nothing is evaluated, shown or logged here."""
+    from policies.training.loop import TrainingLoop
+    from policies.training.run_folder import Nobody
+
+    config = invocation.instantiate(cfg.loop)
+    return TrainingLoop(trainer, folder, config, _no_evaluation, Nobody(), _about(cfg)).run()
+
+
+def _no_evaluation(net: PolicyNet) -> Any:
+    raise RuntimeError("only the first process evaluates")
+
+
+def _about(cfg: Any) -> dict[str, Any]:
+    """Return what a checkpoint must agree in."""
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    return {k: plain[k] for k in ("env", "algo", "episodes", "num_envs", "seed")}
+
+
+def _new_folder(cfg: Any, ranks: Ranks) -> Path:
+    """Return a new run folder, the same one in all processes."""
+    from policies.training.distributed import share
+
+    made = ""
+    if ranks.is_first:
+        made = str(new_run_folder(str(Path(cfg.run_dir) / cfg.name), f"seed{cfg.seed}"))
+    return Path(share(made))
 
 
 def _save_net(cfg: Any, spec: Any, folder: Path, net: PolicyNet, facts: Mapping[str, Any]) -> None:

@@ -39,6 +39,11 @@ class Ranks:
         return cls(rank, local, size)
 
     @property
+    def is_first(self) -> bool:
+        """Whether this process evaluates, reports and writes the run folder."""
+        return self.rank == 0
+
+    @property
     def is_many(self) -> bool:
         """Whether there are others."""
         return self.world_size > 1
@@ -70,15 +75,37 @@ def join(ranks: Ranks, device: str) -> None:
 
 def leave() -> None:
     """Part from the other processes; nothing if there are none."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if has_joined():
         torch.distributed.destroy_process_group()
+
+
+def has_joined() -> bool:
+    """Return whether this process trains together with others."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def agree(code: int) -> int:
     """Return the largest of all processes' numbers, so that all stop together; with one, its own."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not has_joined():
         return code
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    largest = torch.tensor(code, device=device)
+    largest = torch.tensor(code, device=_device())
     torch.distributed.all_reduce(largest, op=torch.distributed.ReduceOp.MAX)
     return int(largest)
+
+
+def share(text: str) -> str:
+    """Return the first process's text in all of them; with one, its own."""
+    if not has_joined():
+        return text
+    data = text.encode()
+    size = torch.tensor(len(data), device=_device())
+    torch.distributed.broadcast(size, src=0)
+    letters = torch.zeros(int(size), dtype=torch.uint8, device=_device())
+    if torch.distributed.get_rank() == 0:
+        letters.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+    torch.distributed.broadcast(letters, src=0)
+    return bytes(letters.tolist()).decode()
+
+
+def _device() -> str:
+    return "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"

@@ -21,9 +21,12 @@ from policies.training.checkpoint import (
     save_checkpoint,
     set_random_state,
 )
+from policies.training.distributed import agree
 from policies.training.trainer import Diverged, Trainer, check_finite
 
 LAST: Final = "last"
+STOPS: Final = ("", "time", "interrupted", "reached")
+"""Why training stops early; of several processes' reasons the latest in this list counts for all."""
 
 
 @dataclass(frozen=True)
@@ -152,22 +155,21 @@ class TrainingLoop:
             self._resume()
         before = self._counters.wall_s
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        reason = "done"
+        reason = ""
         try:
             while self._trainer.env_steps < config.env_steps:
                 self._advance()
                 self._counters.wall_s = before + time.monotonic() - began
                 if config.max_wall_s and time.monotonic() - began > config.max_wall_s:
                     self._stop = self._stop or "time"
-                if self._counters.rate >= config.stop_at:
-                    reason = "reached"
-                    break
-                if self._stop:
-                    reason = self._stop
+                asked = "reached" if self._counters.rate >= config.stop_at else self._stop
+                reason = STOPS[agree(STOPS.index(asked))]
+                if reason:
                     break
                 if config.save_every and self._trainer.env_steps >= self._counters.next_save:
                     self._counters.next_save = _next(self._trainer.env_steps, config.save_every)
                     self._save()
+            reason = reason or "done"
             if reason == "done" and not config.eval_every:
                 self._evaluate_now()
             self._save()
@@ -234,6 +236,8 @@ class TrainingLoop:
             stored = tree["about"].get(key)
             if json.dumps(stored, sort_keys=True) != json.dumps(value, sort_keys=True):
                 raise ValueError(f"the checkpoint was made with {key}={stored}, this run has {key}={value}")
+        if agree(tree["env_steps"]) != -agree(-tree["env_steps"]):
+            raise ValueError("the processes' checkpoints are of different steps; start a new run")
         self._trainer.load_state(tree["trainer"])
         self._counters = _Counters(**tree["loop"])
         set_random_state(tree["random"])

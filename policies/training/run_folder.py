@@ -72,6 +72,19 @@ class RunFolder:
         self._board.close()
 
 
+class Nobody:
+    """Observer of a training loop that another process observes."""
+
+    def metrics(self, env_steps: int, values: Mapping[str, float]) -> None:
+        """See `Observer.metrics`."""
+
+    def best(self, net: PolicyNet, env_steps: int, evaluation: Evaluation) -> None:
+        """See `Observer.best`."""
+
+    def rewind(self, env_steps: int) -> None:
+        """See `Observer.rewind`."""
+
+
 def _steps(row: str) -> float:
     """Return the steps of a line of metrics; infinite for one that was cut short."""
     try:
