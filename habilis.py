@@ -498,6 +498,10 @@ def build_trainer(cfg: DictConfig) -> Any:
         trainer = instantiate(cfg.algo, seed=cfg.seed)
         _check_contract(trainer, "policies.training.trainer:Trainer")
         return trainer
+    local_rank = os.environ.get("LOCAL_RANK")  # of torchrun: each process has a GPU of its own
+    if local_rank is not None and str(cfg.sim.device).startswith("cuda"):
+        cfg = cfg.copy()
+        cfg.sim.device = f"cuda:{local_rank}"
     first = (cfg.seed * ENVS_PER_SEED) + int(os.environ.get("RANK", "0")) * cfg.num_envs
     env = build_env(cfg, seed=first, **instantiate(cfg.episodes))
 
