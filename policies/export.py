@@ -17,7 +17,17 @@ from torch import Tensor, nn
 
 from perception_tools.geometry import FloatArray
 from policies.networks import PolicyNet
-from policies.onnx_policy import DIGEST_KEY, NEXT, NO_DIGEST, OnnxPolicy, seal_onnx
+from policies.onnx_policy import (
+    DIGEST_KEY,
+    FORMAT,
+    FORMAT_KEY,
+    NEXT,
+    NO_DIGEST,
+    SPEC_KEY,
+    OnnxPolicy,
+    seal_onnx,
+    spec_to_json,
+)
 from policies.policy import PolicySpec
 
 OPSET: Final = 20
@@ -28,7 +38,7 @@ SPREADS: Final = (1.0, 100.0, 1e6)
 """Standard deviations of the random observations that the two are compared at."""
 
 
-def to_onnx(net: PolicyNet, spec: PolicySpec, metadata: Mapping[str, str]) -> bytes:
+def to_onnx(net: PolicyNet, spec: PolicySpec, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return the network as a self-contained ONNX file, compared with torch.
 
     Inputs are the observations that the network reads, (batch, *shape) float32, then what it remembers;
@@ -37,7 +47,7 @@ def to_onnx(net: PolicyNet, spec: PolicySpec, metadata: Mapping[str, str]) -> by
     Args:
         net: The network, on the CPU.
         spec: Specs of those observations.
-        metadata: What goes into the file's metadata besides its digest.
+        metadata: What goes into the file's metadata besides format, specs and digest.
 
     Raises:
         ValueError: If a package is missing, or onnxruntime acts differently from torch.
@@ -47,7 +57,8 @@ def to_onnx(net: PolicyNet, spec: PolicySpec, metadata: Mapping[str, str]) -> by
         owner.ClearField("metadata_props")  # torch's traces, with the paths of this machine
     import onnx
 
-    onnx.helper.set_model_props(model, {**metadata, DIGEST_KEY: NO_DIGEST})
+    texts = {FORMAT_KEY: str(FORMAT), SPEC_KEY: spec_to_json(spec), **(metadata or {}), DIGEST_KEY: NO_DIGEST}
+    onnx.helper.set_model_props(model, texts)
     onnx.checker.check_model(model)
     data = seal_onnx(model.SerializeToString())
     check_parity(net, spec, data)

@@ -14,8 +14,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `train`)")
 
-from tests.policies.policy_files import ABOUT, READS, SPEC, header, random_net, rewrite  # noqa: E402
-
 from policies import artifact  # noqa: E402
 from policies.artifact import CARD, ONNX, WEIGHTS, batch_act, load_policy, save_policy, task_of  # noqa: E402
 from policies.onnx_policy import (  # noqa: E402
@@ -27,6 +25,9 @@ from policies.onnx_policy import (  # noqa: E402
     OnnxPolicy,
 )
 from policies.policy import Policy, PolicySpec  # noqa: E402
+from tests.policies.policy_files import ABOUT, READS, SPEC, header, random_net, rewrite  # noqa: E402
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +230,7 @@ def test_a_whole_file_that_cannot_act_is_refused(change, words, folder):
 def test_a_file_that_was_cut_short_is_refused(keep, folder):
     data = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(data[:keep])
-    with pytest.raises(ValueError, match="cut short|damaged"):
+    with pytest.raises(ValueError, match=r"cut short|damaged"):
         load_policy(folder)
 
 
