@@ -87,13 +87,23 @@ class ToolCloud:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scene:
-    """A surface in the tool's frame, with its labels."""
+class Scene:
+    """A surface at an opening, in the tool's frame.
+
+    Attributes:
+        points: Points [m], (N, 3).
+        normals: Their outward normals, (N, 3).
+        sites: `tip_left`, `tip_right` and `pivot` of a tool [m], (3,) each.
+        hinge: Unit vector of its hinge, (3,).
+        joint_pos: Joint position [rad].
+        opening_m: Distance of the tips [m].
+    """
 
     points: FloatArray
     normals: FloatArray
     sites: dict[str, FloatArray]
     hinge: FloatArray
+    joint_pos: float = 0.0
     opening_m: float = 0.0
 
 
@@ -129,7 +139,7 @@ class ToolClouds:
         )
         is_other = what.random() < self.config.others
         surface = self._surface(split, int(what.integers(self.config.num_tools)), is_other=is_other)
-        scene = _articulate(surface, float(what.random()))
+        scene = scene_of(surface, float(what.random()))
         how = how or sample_corruption(errors)
         points = corrupt(scene.points, scene.normals, surface.spacing_m, how, errors)
         T = Transform.from_parts(
@@ -138,7 +148,7 @@ class ToolClouds:
             parent="cloud",
             child="tool",
         )
-        return _labelled(surface, scene, T @ points, T)
+        return label(surface, scene, T @ points, T)
 
     def clouds(
         self, indices: Sequence[int], split: Split = "train", how: Corruption | None = None
@@ -173,11 +183,11 @@ def joint_pos_at(surface: Surface, share: float) -> float:
     return float(np.clip(surface.handle.joint_pos(low + share * (high - low)), *surface.handle.joint_range))
 
 
-def _articulate(surface: Surface, share: float) -> _Scene:
+def scene_of(surface: Surface, share: float) -> Scene:
     """Bring a tool to a share of its opening; other things stay as they are."""
     if surface.model is None or surface.handle is None:
         points = np.concatenate(surface.parts)
-        return _Scene(points[:, :3], points[:, 3:], {}, np.zeros(3))
+        return Scene(points[:, :3], points[:, 3:], {}, np.zeros(3))
     handle, model = surface.handle, surface.model
     data = mujoco.MjData(model)
     joint = data.joint(handle.joint)
@@ -189,11 +199,19 @@ def _articulate(surface: Surface, share: float) -> _Scene:
         points.append(part[:, :3] @ rotation.T + data.body(body).xpos)
         normals.append(part[:, 3:] @ rotation.T)
     sites = {s: data.site(handle.site(s)).xpos.copy() for s in ("tip_left", "tip_right", "pivot")}
-    opening = float(handle.opening_m(float(joint.qpos[0])))
-    return _Scene(np.concatenate(points), np.concatenate(normals), sites, joint.xaxis.copy(), opening)
+    at = float(joint.qpos[0])
+    return Scene(
+        np.concatenate(points),
+        np.concatenate(normals),
+        sites,
+        joint.xaxis.copy(),
+        at,
+        float(handle.opening_m(at)),
+    )
 
 
-def _labelled(surface: Surface, scene: _Scene, points: FloatArray, T: Transform) -> ToolCloud:
+def label(surface: Surface, scene: Scene, points: FloatArray, T: Transform) -> ToolCloud:
+    """Return a cloud (N, 3) of a scene with its labels; `T` is the pose of the tool in the cloud's frame."""
     zero = np.zeros(3)
     if surface.handle is None or surface.handle.opening is None:
         return ToolCloud(points, surface.kind, False, 0.0, (0.0, 0.0), zero, zero, zero, zero, T)

@@ -14,7 +14,7 @@ import trimesh
 
 from perception_tools.geometry import FloatArray
 from sim.solids.meshes import MESHES, unit_mesh
-from sim.tools.base import ToolHandle, attach_tool
+from sim.tools.base import ToolHandle, ToolModel, attach_tool
 from sim.tools.registry import tool_model
 
 Split = Literal["train", "new_sizes", "new_kind"]
@@ -134,6 +134,7 @@ class Surface:
         spacing_m: Mean distance of neighbouring points [m].
         model: Compiled model of a tool, alone and fixed at the origin; None for other things.
         handle: Its names and laws.
+        fields: Fields of its config.
     """
 
     kind: str
@@ -141,6 +142,17 @@ class Surface:
     spacing_m: float
     model: mujoco.MjModel | None = None
     handle: ToolHandle | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self) -> ToolModel:
+        """Build the tool once more.
+
+        Raises:
+            ValueError: It is no tool.
+        """
+        if self.handle is None:
+            raise ValueError(f"a {self.kind} has no jaws")
+        return tool_model(self.kind, None, **self.fields)
 
     @property
     def is_tool(self) -> bool:
@@ -179,7 +191,7 @@ def tool_surface(kind: str, fields: Mapping[str, Any], rng: np.random.Generator,
     meshes = [_body_mesh(model, k) for k in (model.body(handle.body).id, _moving(model, handle)) if k > 0]
     area = sum(float(m.area) for m in meshes)
     parts = tuple(_on_mesh(m, max(1, round(num * float(m.area) / area)), rng) for m in meshes)
-    return Surface(kind, parts, float(np.sqrt(area / num)), model, handle if handle.opening else None)
+    return Surface(kind, parts, float(np.sqrt(area / num)), model, handle if handle.opening else None, fields)
 
 
 def other_surface(kind: str, rng: np.random.Generator, num: int) -> Surface:

@@ -173,7 +173,9 @@ class AffordanceTrainer:
         calibrate(net, [self._clouds.cloud(k) for k in known])
         found = [measure(encoder, self._clouds.cloud(k)) for k in range(first, first + config.episodes)]
         good = tuple(self._is_found(m) for m in found)
-        return Evaluation(good, tuple(-m.tip_m for m in found), (1,) * len(found), 0)
+        # The return of a cloud is how near the tip was [m].
+        returns = tuple(-m.tip_m if m.is_tool else 0.0 for m in found)
+        return Evaluation(good, returns, (1,) * len(found), 0)
 
     def evaluator(self, config: EvalConfig) -> AffordanceEvaluator:
         """Return what the loop evaluates with, in place of episodes of an environment."""
