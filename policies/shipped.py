@@ -7,16 +7,16 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent / "weights"
 
 
-def shipped(experiment: str, folder: Path = FOLDER) -> Path:
+def shipped(experiment: str) -> Path:
     """Return the folder of an experiment's weights.
 
     Raises:
         ValueError: If none ship; lists those that do.
     """
-    found = folder / experiment
-    if found.parent == folder and found.is_dir():
+    found = FOLDER / experiment
+    if found.parent == FOLDER and found.is_dir():
         return found
-    names = ", ".join(sorted(p.name for p in folder.glob("*") if p.is_dir())) or "none yet"
+    names = ", ".join(sorted(p.name for p in FOLDER.glob("*") if p.is_dir())) or "none yet"
     raise ValueError(
         f"no weights ship for experiment {experiment!r} (there are: {names}); train it, then policy=RUN"
     )

@@ -1,13 +1,11 @@
 """habilis envs, play, bench-sim: what a user sees."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import habilis
-from policies.policy import ArraySpec
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 
@@ -42,35 +40,6 @@ def test_play_tells_of_no_video_where_none_is_made(tmp_path, capsys):
     argv = ("env=reach", "policy=zero", "episodes=1", f"run_dir={tmp_path}", "env.task.config.episode_s=0.4")
     code, out, _ = run("play", *argv, "video.enabled=false", "--json", "-", capsys=capsys)
     assert code == 0 and json.loads(out)["files"] == {} and not list(tmp_path.iterdir())
-
-
-def other_entry(spec):
-    own = spec.obs["observation"]
-    changed = replace(own, names=("joint_pos.9", *own.names[1:]))
-    return replace(spec, obs={"observation": changed})
-
-
-@pytest.mark.parametrize(
-    "change, words",
-    [
-        (
-            lambda spec: replace(spec, action=replace(spec.action, names=("x", "y", "yaw"))),
-            r"acts on \(x, y, yaw",
-        ),
-        (lambda spec: replace(spec, obs={"image": ArraySpec((3,))}), "reads 'image'"),
-        (other_entry, "entry 0 of its observation is joint_pos.9, here joint_pos.0"),
-        (lambda spec: replace(spec, step_dt=0.02), "every 0.02 s, task reach every 0.04 s"),
-    ],
-)
-def test_a_policy_of_another_task_is_refused(change, words):
-    from sim.batch.env import BatchEnv, EnvConfig
-    from sim.play import check_fit
-    from sim.tasks.registry import make_task
-
-    env = BatchEnv(make_task("reach"), EnvConfig(num_envs=1))
-    check_fit("policy.onnx", env.spec, env)
-    with pytest.raises(ValueError, match=words):
-        check_fit("policy.onnx", change(env.spec), env)
 
 
 @pytest.mark.render
