@@ -38,6 +38,29 @@ def draw_objects(seed: int) -> tuple[SolidConfig, ...]:
     return tuple(solids)
 
 
+UNSEEN: Final[tuple[SolidConfig, ...]] = (
+    SolidConfig("sphere", 0.016, 900.0, 0.9, (0.80, 0.20, 0.15)),
+    SolidConfig("box", (0.014, 0.014, 0.034), 900.0, 0.9, (0.20, 0.45, 0.80)),
+    SolidConfig("ellipsoid", (0.015, 0.016, 0.030), 900.0, 0.9, (0.90, 0.60, 0.10)),
+    SolidConfig("cylinder", (0.009, 0.009, 0.018), 900.0, 0.9, (0.10, 0.60, 0.65)),
+    SolidConfig("box", (0.008, 0.045, 0.012), 900.0, 0.9, (0.60, 0.30, 0.70)),
+    SolidConfig("cylinder", (0.020, 0.020, 0.012), 900.0, 0.9, (0.85, 0.35, 0.45)),
+    SolidConfig("capsule", (0.014, 0.014, 0.024), 900.0, 0.9, (0.25, 0.60, 0.30)),
+    SolidConfig("box", (0.020, 0.020, 0.020), 900.0, 0.9, (0.30, 0.35, 0.75)),
+    SolidConfig("sphere", 0.012, 900.0, 0.9, (0.95, 0.75, 0.20)),
+    SolidConfig("box", (0.003, 0.020, 0.008), 900.0, 0.9, (0.50, 0.50, 0.55)),
+)
+"""Objects that nothing is trained on: no sphere is in `OBJECTS_M`, and every other has a size outside its
+kind's ranges. Two scenes of five; see `unseen_objects`."""
+
+
+def unseen_objects(seed: int) -> tuple[SolidConfig, ...]:
+    """Return the first half of `UNSEEN` for an even seed, the second for an odd one."""
+    half = len(OBJECTS_M)
+    first = half * (seed % 2)
+    return UNSEEN[first : first + half]
+
+
 def lying(solid: SolidConfig) -> tuple[float, tuple[float, float, float, float]]:
     """Return half the height of an object that lies on the table [m], and its orientation then, quat_wxyz."""
     extents = solid.extents_m

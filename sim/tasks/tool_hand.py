@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -18,8 +18,9 @@ from perception_tools.geometry import FloatArray, Transform
 from policies.policy import ArraySpec
 from sim.batch.handles import Body, Joints, ResetState, Site
 from sim.batch.physics import Physics
+from sim.batch.randomize import Randomization
 from sim.batch.rng import EnvRandom
-from sim.batch.task import GoalTerm, ShapingTerm
+from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import action_penalty
 from sim.tasks.hand import HandTask, HandTaskConfig, hand_scene, settle
 from sim.tasks.views import add_ghost, add_goal_marker, add_view
@@ -27,6 +28,9 @@ from sim.tools.base import ToolHandle
 
 DROPPED_M: Final = 0.05
 """A tool that has moved farther in the hand than this is lost [m]."""
+
+PUSH_N: Final = 1.0
+"""Largest force that pushes the tool, for a control step, once a second on average [N]."""
 
 _SETTLE_S = 2.0
 _MARK = (0.001, 0.007, 0.007)  # half sizes of the plates between which the goal lies
@@ -76,6 +80,24 @@ class Grasp:
     opening_m: Tensor
     open_targets: Tensor
     closed_targets: Tensor
+
+
+def observe_tool(hinge: Joints, opening: Tensor, palm: Site, grip: Site) -> dict[str, Tensor]:
+    """Return what a hand knows of the tool it holds, in the palm's frame, wherever the palm is.
+
+    Args:
+        hinge: The tool's joint.
+        opening: Opening of its tips [m], (num_envs, 1).
+        palm: The palm's site.
+        grip: The tool's site `grip`; its y and z axes are observed.
+    """
+    R_palm_world = palm.mat.mT
+    return {
+        "opening": opening,
+        "hinge_vel": hinge.vel,
+        "tool_pos": (R_palm_world @ (grip.pos - palm.pos)[..., None])[..., 0],
+        "tool_axes": (R_palm_world @ grip.mat)[:, :, 1:].flatten(1),
+    }
 
 
 def tips_down(height_m: float) -> Transform:
@@ -151,12 +173,17 @@ class ToolHandTask(HandTask):
         state["ctrl"][:, self.servos.columns] = g.targets[row]
         middle, half = (c.opening_m[0] + c.opening_m[1]) / 2, (c.opening_m[1] - c.opening_m[0]) / 2
         goal = middle + random.uniform("goal", -half, half)[:, 0] * difficulty
+        goal = torch.maximum(goal, self.least_goal(state, random, difficulty))
         spread = float(np.log(c.stiffness_factor))
         self._pending = torch.exp(random.uniform("stiffness", -spread, spread)[:, 0] * difficulty)
         offset = torch.zeros_like(state["mocap_pos"])
         offset[:, 0, 0], offset[:, 1, 0] = goal / 2 + _MARK[0], -goal / 2 - _MARK[0]
         state["mocap_pos"][:] = self._marker + offset
         return torch.stack((goal, torch.zeros_like(goal)), -1)
+
+    def least_goal(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
+        """Return the least opening that can be asked for [m], (n,), of hands and tools at `state`."""
+        return torch.zeros_like(difficulty)
 
     def after_reset(self, ids: Tensor) -> None:
         """See `Task.after_reset`."""
@@ -173,12 +200,7 @@ class ToolHandTask(HandTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        return self.observe_hand() | {
-            "opening": self.opening,
-            "hinge_vel": self.hinge.vel,
-            "tool_pos": self.grip.pos - self.palm.pos,
-            "tool_axes": self.grip.mat[:, :, 1:].flatten(1),
-        }
+        return self.observe_hand() | observe_tool(self.hinge, self.opening, self.palm, self.grip)
 
     def privileged(self) -> dict[str, Tensor]:
         """See `Task.privileged`."""
@@ -209,7 +231,7 @@ class ToolHandTask(HandTask):
         return {
             "opening": GoalTerm(-20.0, lambda a, d: (a - d)[..., 0].abs()),
             "close": GoalTerm(1.0, lambda a, d: torch.exp(-(a - d)[..., 0].abs() / scale)),
-            "shift": GoalTerm(-10.0, lambda a, d: (a - d)[..., 1].abs()),
+            "shift": GoalTerm(-40.0, lambda a, d: (a - d)[..., 1].abs()),
         }
 
     def shaping_terms(self) -> Mapping[str, ShapingTerm]:
@@ -218,6 +240,13 @@ class ToolHandTask(HandTask):
             "lost": ShapingTerm(-10.0, lambda: self.failed().float()),
             "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
         }
+
+    def randomization(self, preset: Preset) -> Randomization:
+        """See `Task.randomization`: the held tool is pushed, too."""
+        spread = super().randomization(preset)
+        if preset == "nominal":
+            return spread
+        return replace(spread, push_n=PUSH_N, push_body=self.handle.body, push_s=1.0)
 
     def _settled(self, physics: Physics) -> Grasp:
         """Let the grasps come to rest, once, under the nominal model."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Final
+from pathlib import Path
+from typing import ClassVar, Final, Literal
 
 import mujoco
 import numpy as np
@@ -27,11 +28,14 @@ from sim.robots.fr3 import ARM_JOINTS, set_physics_options
 from sim.solids.solid import SolidConfig, add_solid
 from sim.tasks.arm import action_penalty
 from sim.tasks.hand import settle
+from sim.tasks.learned_hand import HandJoints, LearnedHand
 from sim.tasks.parts import READY, distance, yaw_quat
 from sim.tasks.reorient import quat_mul
-from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying
+from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying, unseen_objects
 from sim.tasks.synergy import Synergy
+from sim.tasks.tool_hand import observe_tool
 from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
+from sim.tasks.tweezer_hand import TweezerHandConfig
 from sim.tasks.views import add_goal_marker, add_light, add_view
 from sim.tools.base import ToolHandle
 from sim.tools.tweezers import TweezersConfig, add_tweezers
@@ -39,6 +43,12 @@ from sim.tools.tweezers import TweezersConfig, add_tweezers
 TWEEZERS: Final = TweezersConfig(
     length_m=0.18, width_m=0.014, rest_opening_m=0.04, max_opening_m=0.046, stiffness_n_m_rad=1.2
 )
+OPENING_M: Final = (0.0, 0.028)
+"""Openings that the action of an upper level asks for, at -1 and at 1 [m]."""
+HAND_STEP_RAD: Final = TweezerHandConfig.step_rad
+"""Step of a finger's servo at action 1, as in `tweezer_hand` [rad]."""
+OBJECT_SETS: Final = ("trained", "unseen")
+HANDS: Final = ("synergy", "joints", "policy")
 _ROOT_HEIGHT_M = 0.1  # of the hand's root beyond the flange
 _OPEN_M = 0.026  # opening of the tweezers at the start
 _RANGE_M = (-0.002, 0.02)  # how far inside the arms of the tweezers the fingers aim
@@ -57,7 +67,13 @@ class TweezerPickConfig(TaskConfig):
         region_m: Half size of where objects lie around (0.45, 0) at difficulty 1 [m].
         yaw_rad: Largest angle of an object at difficulty 1 [rad].
         goal_z_m: Heights of goals [m].
-        objects_seed: Decides the sizes of the objects in the scene.
+        objects: `trained`: kinds and ranges of sizes to train with; `unseen`: a fixed list of others.
+        objects_seed: Decides the sizes of the trained objects, and which of the unseen are there.
+        hand: What works the hand: `synergy`, one entry of the action that moves the fingers along a line;
+            `joints`, the steps of its sixteen servos; `policy`, a trained lower level, whose goal, the
+            opening, is an entry of the action.
+        low_level: Folder of the lower level's weights, with `hand: policy`.
+        ticks: Times per control step that arm and hand are controlled; `decimation` is a multiple of it.
     """
 
     physics_dt: float = 0.004
@@ -67,21 +83,42 @@ class TweezerPickConfig(TaskConfig):
     region_m: tuple[float, float] = (0.06, 0.1)
     yaw_rad: float = 0.5
     goal_z_m: tuple[float, float] = (0.06, 0.14)
+    objects: Literal["trained", "unseen"] = "trained"
     objects_seed: int = 0
+    hand: Literal["synergy", "joints", "policy"] = "synergy"
+    low_level: str = "policies/weights/tweezer_hand"
+    ticks: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what is not there."""
+        super().__post_init__()
+        for name, known in (("objects", OBJECT_SETS), ("hand", HANDS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; there are {', '.join(known)}")
+        if self.ticks < 1 or self.decimation % self.ticks:
+            raise ValueError(
+                f"decimation is {self.decimation}, no multiple of {self.ticks} ticks; change one"
+            )
+
+    @property
+    def tick_dt(self) -> float:
+        """Time between two controls of arm and hand [s]."""
+        return self.step_dt / self.ticks
 
 
 class TweezerPick(Task):
     """Goal: the object's position in world [m]. Everything is held by friction, the tweezers too.
 
-    Actions: steps of the hand's grasp frame in world (x, y, z, yaw), and how hard the fingers squeeze.
-    Difficulty adds harder objects (`OBJECTS_M`) and spreads where they lie and how they are turned.
+    Actions: steps of the hand's grasp frame in world (x, y, z, yaw), and what works the hand; see
+    `TweezerPickConfig`. Difficulty adds harder objects (`OBJECTS_M`) and spreads where they lie and how
+    they are turned.
     """
 
     name: ClassVar[str] = "tweezer_pick"
     config_class: ClassVar[type[TweezerPickConfig]] = TweezerPickConfig
     config: TweezerPickConfig
-    step_m: ClassVar[float] = 0.012
-    step_rad: ClassVar[float] = 0.05
+    step_m: ClassVar[float] = 0.007
+    step_rad: ClassVar[float] = 0.03
     squeeze_step: ClassVar[float] = 0.05
 
     @property
@@ -97,7 +134,13 @@ class TweezerPick(Task):
     @property
     def objects(self) -> tuple[SolidConfig, ...]:
         """The objects in the scene."""
-        return draw_objects(self.config.objects_seed)
+        seed = self.config.objects_seed
+        return draw_objects(seed) if self.config.objects == "trained" else unseen_objects(seed)
+
+    @property
+    def ticks(self) -> int:
+        """See `Task.ticks`."""
+        return self.config.ticks
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
@@ -138,7 +181,7 @@ class TweezerPick(Task):
         assert self.handle.joint is not None
         self.hinge = Joints(physics, [self.handle.joint])
         self._tips = [Site(physics, self.handle.site(f"tip_{side}")) for side in ("left", "right")]
-        self._grip = Site(physics, self.handle.site("grip"))
+        self._grip, self._palm = Site(physics, self.handle.site("grip")), Site(physics, HAND_PREFIX + "palm")
         self._objects = [Body(physics, f"object{k}") for k in range(len(OBJECTS_M))]
         self._ids = torch.tensor([b.id for b in self._objects], device=physics.device)
         self._xpos, self._xquat = physics.field("xpos"), physics.field("xquat")
@@ -160,7 +203,17 @@ class TweezerPick(Task):
             physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad, lead_m=0.02
         )
         self.squeeze = Synergy(physics, self._hand_servos.names, self._ends, self.squeeze_step)
-        return [self.reach, self.squeeze]
+        return [self.reach, self._hand_term(physics)]
+
+    def _hand_term(self, physics: Physics) -> ActionTerm:
+        if self.config.hand == "synergy":
+            return self.squeeze
+        joints = HandJoints(physics, self._hand_servos.names, JOINTS, HAND_STEP_RAD)
+        if self.config.hand == "joints":
+            return joints
+        return LearnedHand(
+            Path(self.config.low_level), joints, self.observe_hand, OPENING_M, self.config.tick_dt
+        )
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`: one object lies under the tweezers, the others are parked."""
@@ -225,22 +278,28 @@ class TweezerPick(Task):
         """How far the fingers' targets are closed, in [0, 1], (num_envs,)."""
         return self.squeeze.share(self._ctrl)
 
+    def observe_hand(self) -> dict[str, Tensor]:
+        """Return what a policy of the hand reads, as in `tweezer_hand`."""
+        hand = {"joint_pos": self.hand.pos, "joint_vel": self.hand.vel}
+        hand["target"] = self._ctrl[:, self._hand_servos.columns]
+        return hand | observe_tool(self.hinge, self.opening, self._palm, self._grip)
+
     def observe(self) -> dict[str, Tensor]:
-        """See `Task.observe`."""
-        return {
+        """See `Task.observe`: arm, tips and object; then the hand, unless a lower level works it."""
+        seen = {
             "arm_pos": self.arm.pos,
             "arm_vel": self.arm.vel,
-            "hand_pos": self.hand.pos,
             "squeezed": self.squeezed[:, None],
             "ee_pos": self.ee.pos,
             "ee_axes": self.ee.mat[:, :, :2].flatten(1),
-            "opening": self.opening,
             "tip_pos": self.tip_pos,
             "tip_axis": self.tip_axis,
             "tip_to_object": self.object_pos - self.tip_pos,
             "object_quat": self.object_quat,
             "object_size": torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1),
         }
+        hand = self.observe_hand()
+        return seen | ({"opening": hand["opening"]} if self.config.hand == "policy" else hand)
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
