@@ -64,8 +64,9 @@ class ArmHandModel(RobotModel):
         arm_joints: The arm's joints.
         hand_joints: The hand's joints, prefixed.
         palm_site: Centre of the palm's inner face; x along the fingers, z out of the palm.
-        tip_sites: Fingertip sites, prefixed; index, middle, ring, thumb.
+        tip_sites: Fingertip sites, prefixed, in the order of `HandModel`.
         pinch: Posture of the hand whose tips touch a ball of 50 mm at `ee` [rad], (num_hand_joints,).
+        followers: Joints without an actuator, prefixed, as in `HandModel`.
     """
 
     arm_joints: tuple[str, ...]
@@ -73,6 +74,7 @@ class ArmHandModel(RobotModel):
     palm_site: str
     tip_sites: tuple[str, ...]
     pinch: FloatArray
+    followers: tuple[tuple[str, str, float], ...] = ()
 
 
 # ---- arm and hand -------------------------------------------------------------------------------
@@ -107,14 +109,14 @@ def attach_hand(
         raise ValueError("prefix must not be empty: names of the arm and the hand could be the same")
     T_link_flange = _site_pose(arm, FLANGE_SITE, "link", "arm")
     T_palm_grasp = _site_pose(hand, GRASP_SITE, "palm", "hand")
-    link, palm = arm.site(FLANGE_SITE).parent, hand.worldbody.first_body()
+    link, root = arm.site(FLANGE_SITE).parent, hand.worldbody.first_body()
     if link.bodies:
         raise ValueError(f"the flange carries {link.bodies[0].name!r} already; use fr3_arm() for a bare FR3")
-    masses = hand.copy().compile().body(palm.name)
-    palm.gravcomp = masses.subtreemass[0] / masses.mass[0]
+    masses = hand.copy().compile().body(root.name)
+    root.gravcomp = masses.subtreemass[0] / masses.mass[0]
     T_link_hand = T_link_flange @ _checked(T_flange_hand, FLANGE_SITE, "hand")
     frame = link.add_frame(pos=T_link_hand.position_m, quat=T_link_hand.quat_wxyz)
-    palm_name = prefix + palm.name
+    palm_name = prefix + hand.site(GRASP_SITE).parent.name
     arm.attach(hand, prefix=prefix, frame=frame)
     if (ee := arm.site(EE_SITE)) is not None:
         arm.delete(ee)
@@ -153,6 +155,7 @@ def arm_with_hand(
         palm_site=prefix + PALM_SITE,
         tip_sites=tuple(prefix + n for n in hand.tip_sites),
         pinch=hand.pinch,
+        followers=tuple((prefix + a, prefix + b, ratio) for a, b, ratio in hand.followers),
     )
 
 
@@ -228,7 +231,7 @@ def place_hand(hand: mujoco.MjSpec, T_world_palm: Transform) -> mujoco.MjsBody:
         ValueError: The hand has no site `palm`.
         FrameError: The pose is not ``T_world_palm``.
     """
-    T_palm_hand = _site_pose(hand, PALM_SITE, "hand", "hand").inverse()
+    T_palm_hand = _palm_in_root(hand).inverse()
     root = hand.worldbody.first_body()
     pose = _checked(T_world_palm, "world", "palm") @ T_palm_hand
     root.pos, root.quat = pose.position_m, pose.quat_wxyz
@@ -254,8 +257,7 @@ def floating_hand(hand: HandModel, T_world_palm: Transform, prefix: str = HAND_P
         T_world_palm: Pose of its palm at zero.
         prefix: Before all names of the hand.
     """
-    palm = hand.make_spec().compile().site(PALM_SITE)
-    T_palm_hand = Transform.from_parts(palm.pos, palm.quat, parent="hand", child="palm").inverse()
+    T_palm_hand = _palm_in_root(hand.make_spec()).inverse()
     carrier = RobotModel(
         name="floating",
         make_spec=partial(_carrier_spec, _checked(T_world_palm, "world", "palm"), T_palm_hand),
@@ -303,6 +305,18 @@ def _checked(pose: Transform | None, parent: str, child: str) -> Transform:
     if (pose.parent, pose.child) != (parent, child):
         raise FrameError(f"expected T_{parent}_{child}, got T_{pose.parent}_{pose.child}")
     return pose
+
+
+def _palm_in_root(hand: mujoco.MjSpec) -> Transform:
+    """Return ``T_hand_palm``: the site `palm` in the root body, wrist joints (if any) at zero."""
+    T_body_palm = _site_pose(hand, PALM_SITE, "body", "hand")
+    model = hand.copy().compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    root, body = data.body(hand.worldbody.first_body().name), data.body(hand.site(PALM_SITE).parent.name)
+    T_world_hand = Transform.from_parts(root.xpos, root.xquat, parent="world", child="hand")
+    T_world_body = Transform.from_parts(body.xpos, body.xquat, parent="world", child="body")
+    return T_world_hand.inverse() @ T_world_body @ T_body_palm
 
 
 def _site_pose(spec: mujoco.MjSpec, name: str, parent: str, owner: str) -> Transform:

@@ -20,9 +20,9 @@ class HandModel:
     """A hand that can be fixed in the world or attached to an arm.
 
     Every model's root body has its frame on the wrist mount (z along the fingers, x out of the palm)
-    and every joint has a position actuator of the same name. Sites: `palm` (centre of the palm's inner
-    face; x along the fingers, z out of the palm), `grasp` (where the tips meet on a ball of 50 mm;
-    z out of the palm, y from the thumb to the fingers), and one on each fingertip.
+    and every joint of `limits` has a position actuator of the same name. Sites: `palm` (centre of the
+    palm's inner face; x along the fingers, z out of the palm), `grasp` (where the tips meet on a ball of
+    50 mm; z out of the palm, y from the thumb to the fingers), and one on each fingertip.
 
     Attributes:
         name: Name on the command line.
@@ -31,7 +31,9 @@ class HandModel:
         limits: Limits of the joints, in the order of the actuators.
         home: Half-open posture without contact [rad], (num_joints,).
         pinch: Posture whose tips touch a ball of 50 mm at `grasp` [rad], (num_joints,).
-        tip_sites: Fingertip sites; index, middle, ring, thumb. The geoms of the tips have the same names.
+        tip_sites: Fingertip sites; index, middle, ring, little if there is one, thumb. The geoms of the tips
+            have the same names.
+        followers: Joints without an actuator, each with the joint it follows and its angle over that one's.
     """
 
     name: str
@@ -41,3 +43,4 @@ class HandModel:
     home: FloatArray
     pinch: FloatArray
     tip_sites: tuple[str, ...]
+    followers: tuple[tuple[str, str, float], ...] = ()
