@@ -1,4 +1,4 @@
-"""The scene and handles that the arm's tasks share: Franka Research 3 on a table."""
+"""The scene and handles that the arm's tasks share: an arm on a table."""
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
@@ -14,16 +14,9 @@ from sim.batch.actions import ActionTerm, EeVelocity, GripperTarget
 from sim.batch.handles import Actuators, Joints, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.task import Task
-from sim.robots.fr3 import (
-    ARM_JOINTS,
-    FINGER_JOINTS,
-    GRIPPER_ACTUATOR,
-    GRIPPER_SPEED_M_S,
-    GRIPPER_WIDTH_M,
-    HOME,
-    fr3_spec,
-    set_physics_options,
-)
+from sim.robots.compose import ArmHandModel
+from sim.robots.fr3 import FR3, set_physics_options
+from sim.robots.model import RobotModel
 from sim.tasks.views import add_light, add_view
 
 WORK_X: Final = (0.38, 0.62)
@@ -31,9 +24,9 @@ WORK_Y: Final = (-0.2, 0.2)
 """Where objects and goals lie on the table [m]."""
 
 
-def arm_scene() -> mujoco.MjSpec:
+def arm_scene(robot: RobotModel = FR3) -> mujoco.MjSpec:
     """Return the arm on a table whose top is z = 0, with a light and the camera `view`."""
-    spec = fr3_spec()
+    spec = robot.make_spec()
     set_physics_options(spec)
     spec.memory = 4 << 20
     spec.add_material(name="table")
@@ -64,42 +57,87 @@ class ArmTask(Task):
     limits_m: ClassVar[tuple[tuple[float, float, float], tuple[float, float, float]] | None] = None
     """Corners of the box in world that the grasp centre's target is kept in [m]; None for none."""
 
+    @property
+    def robot(self) -> RobotModel:
+        """The robot; a task without a gripper may choose another."""
+        return FR3
+
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
-        self.arm, self.fingers = Joints(physics, ARM_JOINTS), Joints(physics, FINGER_JOINTS)
-        self.ee = Site(physics, "ee")
-        self._servos, self._grip = Actuators(physics, ARM_JOINTS), Actuators(physics, (GRIPPER_ACTUATOR,))
-        self._home = torch.as_tensor(HOME, dtype=torch.float32, device=physics.device)
+        robot, device = self.robot, physics.device
+        joints = _arm_joints(robot)
+        self.arm, self.ee = Joints(physics, joints), Site(physics, "ee")
+        self._servos = Actuators(physics, joints)
+        self._home = torch.as_tensor(robot.home[: len(joints)], dtype=torch.float32, device=device)
+        if robot.gripper is not None:
+            self.fingers = Joints(physics, robot.gripper.joint_names)
+            self._grip = Actuators(physics, (robot.gripper.actuator,))
+        self._hand = _RestingHand(physics, robot) if isinstance(robot, ArmHandModel) else None
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
+        joints, gripper = _arm_joints(self.robot), self.robot.gripper
         self.reach = EeVelocity(
-            physics, ARM_JOINTS, ARM_JOINTS, "ee", step_m=self.step_m, step_rad=self.step_rad,
+            physics, joints, joints, "ee", step_m=self.step_m, step_rad=self.step_rad,
             limits_m=self.limits_m,
         )  # fmt: skip
         if not self.has_gripper:
             return [self.reach]
-        step = GRIPPER_SPEED_M_S * self.config.step_dt
-        return [self.reach, GripperTarget(physics, [GRIPPER_ACTUATOR], step)]
+        if gripper is None:
+            raise ValueError(f"task {self.name!r} needs a gripper, which robot {self.robot.name!r} has not")
+        step = gripper.speed_m_s * self.config.step_dt
+        return [self.reach, GripperTarget(physics, [gripper.actuator], step)]
 
     def reset_arm(self, state: ResetState, offset: Tensor | None = None) -> None:
-        """Put the arm at rest plus joint offsets [rad], (n, 7); fingers open, or closed without a gripper."""
+        """Put the arm at rest plus joint offsets [rad], (n, joints); fingers open, or closed if unused."""
         pos = self._home if offset is None else self._home + offset
-        opening = GRIPPER_WIDTH_M[1] if self.has_gripper else 0.0
         n = len(state["qpos"])
         self.arm.set(state, pos.expand(n, -1))
-        self.fingers.set(state, torch.full((n, 2), opening / 2, device=pos.device))
         state["ctrl"][:, self._servos.columns] = pos
-        state["ctrl"][:, self._grip.columns] = opening
+        if (gripper := self.robot.gripper) is not None:
+            opening = gripper.width_m[1] if self.has_gripper else 0.0
+            self.fingers.set(state, torch.full((n, 2), opening / 2, device=pos.device))
+            state["ctrl"][:, self._grip.columns] = opening
+        if self._hand is not None:
+            self._hand.reset(state)
         if self._servos.activations is not None:
             state["act"][:, self._servos.activations] = pos
 
     def observe_arm(self) -> dict[str, Tensor]:
-        """Return the arm's own observation terms: joints, grasp centre [m], opening [m]."""
-        terms = {"joint_pos": self.arm.pos, "joint_vel": self.arm.vel, "ee_pos": self.ee.pos}
+        """Return the arm's own observation terms: joints, grasp centre [m], opening [m].
+
+        The grasp centre is where the joints' readings put it.
+        """
+        true_pos, ee_pos = self.arm.pos, self.ee.pos
+        joint_pos = self.sense("joint_pos", true_pos)
+        if joint_pos is not true_pos:
+            ee_pos = ee_pos + self.reach.moved(joint_pos - true_pos)
+        terms = {"joint_pos": joint_pos, "joint_vel": self.sense("joint_vel", self.arm.vel), "ee_pos": ee_pos}
         if self.has_gripper:
             terms["opening"] = self.fingers.pos.sum(-1, keepdim=True)
         return terms
+
+
+class _RestingHand:
+    """A dexterous hand that keeps its rest posture."""
+
+    def __init__(self, physics: Physics, robot: ArmHandModel) -> None:
+        home = dict(zip(robot.limits.joint_names, robot.home, strict=True))
+        followers = {a: ratio * home[b] for a, b, ratio in robot.followers}
+        self._servos = Actuators(physics, robot.hand_joints)
+        self._joints = Joints(physics, (*robot.hand_joints, *followers))
+        driven = [home[name] for name in robot.hand_joints]
+        self._ctrl = torch.tensor(driven, dtype=torch.float32, device=physics.device)
+        self._pos = torch.tensor([*driven, *followers.values()], dtype=torch.float32, device=physics.device)
+
+    def reset(self, state: ResetState) -> None:
+        """Put it there."""
+        self._joints.set(state, self._pos.expand(len(state["qpos"]), -1))
+        state["ctrl"][:, self._servos.columns] = self._ctrl
+
+
+def _arm_joints(robot: RobotModel) -> tuple[str, ...]:
+    return robot.arm_joints if isinstance(robot, ArmHandModel) else robot.limits.joint_names
 
 
 def action_penalty(task: Task) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import mujoco
@@ -16,6 +17,8 @@ from sim.batch.physics import Physics
 from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm, TaskConfig, Variation
+from sim.robots.model import EE_SITE, RobotModel
+from sim.robots.registry import ArmHandConfig, load_robot
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
 from sim.tasks.views import add_goal_marker
 
@@ -27,12 +30,14 @@ class ReachConfig(TaskConfig):
     Attributes:
         tolerance_m: Largest distance that counts as reached [m].
         region_m: Half size of the box of goals around its centre at difficulty 1 [m].
+        arm: The robot, as `sim.robots.registry.load_robot` takes it.
     """
 
     decimation: int = 10
     episode_s: float = 2.0
     tolerance_m: float = 0.02
     region_m: tuple[float, float, float] = (0.15, 0.25, 0.2)
+    arm: str | ArmHandConfig = "fr3"
 
 
 class Reach(ArmTask):
@@ -45,6 +50,11 @@ class Reach(ArmTask):
     has_gripper: ClassVar[bool] = False
     centre_m: ClassVar[tuple[float, float, float]] = (0.45, 0.0, 0.3)
 
+    @cached_property
+    def robot(self) -> RobotModel:
+        """See `ArmTask.robot`."""
+        return load_robot(self.config.arm)
+
     @property
     def goal_spec(self) -> ArraySpec:
         """See `Task.goal_spec`."""
@@ -52,7 +62,7 @@ class Reach(ArmTask):
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
-        spec = arm_scene()
+        spec = arm_scene(self.robot)
         add_goal_marker(spec)
         return spec
 
@@ -64,7 +74,7 @@ class Reach(ArmTask):
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`."""
-        self.reset_arm(state, random.uniform("arm", -0.1, 0.1, 7))
+        self.reset_arm(state, random.uniform("arm", -0.1, 0.1, len(self._home)))
         half = self._region * difficulty[:, None]
         goal = self._centre + random.uniform("goal", -1.0, 1.0, 3) * half
         state["mocap_pos"][:, 0] = goal
@@ -95,7 +105,10 @@ class Reach(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, push_n=40.0, push_body="hand")
+        if preset == "nominal":
+            return NOMINAL
+        wrist = self.robot.make_spec().site(EE_SITE).parent.name
+        return replace(RANDOMISED, push_n=40.0, push_body=wrist)
 
 
 def distance(achieved: Tensor, desired: Tensor) -> Tensor:

@@ -29,3 +29,14 @@ def test_success_is_within_the_tolerance():
 def test_solver_gets_there_and_stays(preset):
     """Randomised actions come a step late: too high a gain circles around the goal."""
     assert solving.solve_rate("reach", 64, preset=preset) >= 0.95
+
+
+@pytest.mark.parametrize(("arm", "minimum"), [("ur5e", 0.95), ("ur5e+allegro", 0.95), ("fr3+leap", 0.8)])
+def test_another_robot_gets_there_too(arm, minimum):
+    """The box of goals suits the FR3; an arm whose hand is long can't bring it everywhere in there."""
+    assert solving.solve_rate("reach", 64, arm=arm, preset="randomised") >= minimum
+
+
+def test_a_robot_is_chosen_by_name():
+    with pytest.raises(ValueError, match=r"unknown robot 'ur6'; robots: fr3, .*ur5e"):
+        solving.make_env("reach", 1, arm="ur6")
