@@ -15,7 +15,8 @@ from stable_baselines3.her import HerReplayBuffer
 
 from policies.networks import MlpNet
 from policies.training.sb3_policies import GoalFeatures, hidden_weights, make_model
-from policies.training.trainer import Act, Diverged, check_finite
+from policies.training.sb3_shared import episodes, learn, losses
+from policies.training.trainer import Act, check_finite
 
 LEARNT: Final = (torch.nn.Linear, torch.nn.LayerNorm)
 BUFFER: Final = ("actions", "rewards", "dones", "timeouts", "ep_start", "ep_length")
@@ -135,14 +136,8 @@ class OffPolicyHer:
         steps = self.config.steps_per_advance * self._env.num_envs
         if not self._scaled:  # stop where the scales can be measured
             steps = min(steps, self.model.learning_starts - self.model.num_timesteps)
-        try:
-            self.model.learn(steps, reset_num_timesteps=False, log_interval=None)
-        except ValueError as error:
-            if "nan" in str(error).lower():
-                raise Diverged(f"{error}; training stopped and the last checkpoint is kept") from error
-            raise
-        metrics = {f"loss/{k.removeprefix('train/')}": float(v) for k, v in self._logged().items()}
-        metrics |= self._episodes()
+        learn(self.model, steps)
+        metrics = losses(self.model) | episodes(self.model)
         check_finite(metrics)
         return metrics
 
@@ -252,20 +247,6 @@ class OffPolicyHer:
 
             network.optimizer.register_step_post_hook(project)
         return norms
-
-    def _logged(self) -> dict[str, float]:
-        values = self.model.logger.name_to_value
-        return {k: v for k, v in values.items() if k.startswith("train/") and k != "train/n_updates"}
-
-    def _episodes(self) -> dict[str, float]:
-        """Return success, return and length of the last 100 episodes."""
-        found: dict[str, float] = {}
-        if self.model.ep_success_buffer:
-            found["train/success"] = float(np.mean(self.model.ep_success_buffer))
-        if self.model.ep_info_buffer:
-            found["train/return"] = float(np.mean([e["r"] for e in self.model.ep_info_buffer]))
-            found["train/length"] = float(np.mean([e["l"] for e in self.model.ep_info_buffer]))
-        return found
 
     def _prefill(self) -> dict[str, float]:
         """Let the demonstrator act, with noise, and store what happens."""

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 pytest.importorskip("rsl_rl", reason="rsl-rl-lib is not installed (extra `train`)")
 
-import habilis  # noqa: E402
-from policies.training.checkpoint import load_checkpoint  # noqa: E402
-from policies.training.distributed import Ranks, agree, share  # noqa: E402
+import torch
+
+import habilis
+from policies.training.checkpoint import load_checkpoint
+from policies.training.distributed import Ranks, agree, share
 
 ROOT = Path(habilis.__file__).parent
 TINY = (

@@ -4,16 +4,18 @@ import dataclasses
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 pytest.importorskip("rsl_rl", reason="rsl-rl-lib is not installed (extra `train`)")
 
-import habilis  # noqa: E402
-from policies.networks import make_net  # noqa: E402
-from policies.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state  # noqa: E402
-from policies.training.rsl_ppo import RslPpo, RslPpoConfig  # noqa: E402
-from policies.training.trainer import Diverged, Trainer  # noqa: E402
-from sim.adapters.common import make_batch_env  # noqa: E402
-from sim.adapters.rsl_rl import RslRlVecEnv  # noqa: E402
+import torch
+
+import habilis
+from policies.networks import make_net
+from policies.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
+from policies.training.rsl_ppo import RslPpo, RslPpoConfig
+from policies.training.trainer import Diverged, Trainer
+from sim.adapters.common import make_batch_env
+from sim.adapters.rsl_rl import RslRlVecEnv
 
 TINY = {"num_steps_per_env": 8, "minibatches": 2, "epochs": 2, "hidden_dims": (16, 16), "rnn_hidden": 8}
 
