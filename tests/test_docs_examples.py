@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, parallel.md and senses.md run; the README shows those of the first."""
+"""The examples of docs/extending.md, parallel.md, senses.md, policies.md run; the README shows the first's."""
 
 import re
 import sys
@@ -71,10 +71,13 @@ def test_example_runs_without_opengl(example, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "example", [*examples("docs/parallel.md"), *examples("docs/senses.md")], ids=lambda e: e.title
+    "example",
+    [*examples("docs/parallel.md"), *examples("docs/senses.md"), *examples("docs/policies.md")],
+    ids=lambda e: e.title,
 )
 def test_example_of_parallel_simulation_runs(example):
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `train`)")
     example.run(render=False)
 
 
