@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, parallel.md, senses.md, policies.md run; the README shows the first's."""
+"""The examples of docs/extending.md, parallel.md, senses.md, policies.md run; README shows the first's."""
 
 import re
 import sys
