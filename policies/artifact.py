@@ -40,6 +40,7 @@ WEIGHTS, ONNX, CARD = "policy.safetensors", "policy.onnx", "card.md"
 KINDS: Final[dict[str, str]] = {
     WEIGHTS: "policies.artifact:load_weights",
     ONNX: "policies.artifact:load_onnx",
+    "levels.json": "policies.hierarchy_files:load_hierarchy",
 }
 """File that makes a folder a policy, to the function that loads it from the file's path; first found wins."""
 

@@ -126,6 +126,11 @@ class HierarchicalPolicy:
         return tuple(self._levels)
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Names of the observations that any level reads."""
+        return frozenset(outside for picks in self._picks for outside, _ in picks.values())
+
+    @property
     def goals(self) -> tuple[FloatArray | None, ...]:
         """The goals that the levels below the top were given last, (*batch, goal); None before the first."""
         return tuple(self._goals)
