@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, parallel.md, senses.md, policies.md run; README shows the first's."""
+"""The examples of docs/extending.md, parallel, robots, senses and policies run; README shows the first's."""
 
 import re
 import sys
@@ -72,7 +72,7 @@ def test_example_runs_without_opengl(example, monkeypatch):
 
 @pytest.mark.parametrize(
     "example",
-    [*examples("docs/parallel.md"), *examples("docs/senses.md"), *examples("docs/policies.md")],
+    [e for page in ("parallel", "robots", "senses", "policies") for e in examples(f"docs/{page}.md")],
     ids=lambda e: e.title,
 )
 def test_example_of_parallel_simulation_runs(example):

@@ -3,13 +3,15 @@
 The model in `allegro.xml` is authored for this project after public facts; no file was copied. Sources:
 
 * Link lengths, finger placement, joint axes, link cross-sections, fingertip radius: the maker's
-  `allegro_hand_description` (simlabrobotics/allegro_hand_ros, right hand, xacro properties).
+  simlabrobotics/allegro_hand_ros, allegro_hand_description/allegro_hand_description_right.xacro.
 * Joint limits: the same file, with its safety margin of 0.1 rad applied as there.
 * Masses of a finger (0.17 kg), of the thumb (0.19 kg) and of the hand (1.08 kg), largest joint torque
-  (0.70 N m) and speed (0.11 s for 60 degrees): data sheet of the Allegro Hand v3. Within a finger the
-  mass is spread like in the description package.
-* Servo gains kp 3 N m/rad, kv 0.1 N m s/rad and rotor inertia 0.001 kg m^2: the values that published
-  work on in-hand rotation uses (Isaac Gym Envs `AllegroHand`; Qi et al. 2022, arXiv 2210.04887).
+  (0.70 N m) and speed (0.11 s for 60 degrees): the maker's data sheet of the Allegro Hand v3, from
+  memory; it was not at hand to be read again. Within a finger the mass is spread like in
+  dexsuite/dex-urdf, robots/hands/allegro_hand/allegro_hand_right.urdf, whose links sum to 0.96 kg.
+* Servo gains kp 3 N m/rad, kv 0.1 N m s/rad: isaac-sim/IsaacGymEnvs, isaacgymenvs/tasks/allegro_hand.py
+  (which limits torques to 0.5 N m), and Qi et al. 2022 (arXiv 2210.04887; HaozhiQi/hora,
+  configs/task/AllegroHandHora.yaml). Rotor inertia 0.001 kg m^2: the former.
 
 Joint damping is the torque-speed line of the motors: 0.7 N m at rest, nothing at 9.52 rad/s. Gravity is
 not compensated: a finger sags by up to 0.05 rad. Accelerations and jerks have no published

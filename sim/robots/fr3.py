@@ -7,9 +7,10 @@ The model in `fr3.xml` is authored for this project after public facts; no file 
   (frankarobotics.github.io/docs), and `franka_description` robots/fr3/joint_limits.yaml.
 * Acceleration and jerk limits: libfranka include/franka/rate_limiting.h (FR3), 10 rad/s^2 and
   5000 rad/s^3 for every joint.
-* Masses, centres of mass, inertias: `franka_description` robots/fr3/inertials.yaml and
-  end_effectors/franka_hand/inertials.yaml. Finger boxes, capsule radii and the 0.1034 m offset of
-  the hand's grasp centre: the same package's xacro files.
+* Masses, centres of mass, inertias: frankaemika/franka_description robots/fr3/inertials.yaml and
+  end_effectors/franka_hand/inertials.yaml (0.6544 kg; the Panda's hand had 0.73 kg there). Finger
+  boxes, capsule radii and the 0.1034 m offset of the hand's grasp centre: the same package's xacro
+  files.
 * Hand: Franka Hand data sheet: opening 0.08 m, 50 mm/s per finger, 70 N continuous grasping force.
 * Rotor inertia and joint damping: identified values used by MuJoCo Menagerie's `franka_fr3`. Joint
   friction is left out: the arm's own controller compensates it, as it does gravity (`gravcomp`).

@@ -3,15 +3,16 @@
 The model in `leap.xml` is authored for this project after public facts; no file was copied. Sources:
 
 * The hand: Shaw, Agarwal, Pathak 2023, "LEAP Hand", arXiv 2309.06440: joint order of a finger (flexion
-  before abduction: the universal abduction-adduction mechanism), total mass 595 g (section V).
-* Joint placements, link masses: the authors' `robot.urdf` (leap-hand/LEAP_Hand_Sim). Its masses, which
+  before abduction: the universal abduction-adduction mechanism), total mass 595 g (from memory of the
+  paper; not read again).
+* Joint placements, link masses: leap-hand/LEAP_Hand_Sim, assets/leap_hand/robot.urdf. Its masses, which
   sum to 0.746 kg, are scaled to the total of the paper.
 * Joint limits, speed 8.48 rad/s: the same file. Ends of the tips, 48 mm and 60 mm from the last joint:
   `leap_hand_right.urdf` of dexsuite/dex-urdf.
 * Motors, Dynamixel XC330-M288-T: 0.93 N m at rest and 81 rev/min without load at 5 V, 20 x 34 x 26 mm
   (Robotis e-manual). The hand's lite version has XL330-M288-T motors of 0.52 N m (`LITE_TORQUE_N_M`).
-* Servo gains kp 3 N m/rad, kv 0.1 N m s/rad: task `LeapHandRot` of LEAP_Hand_Sim. Rotor inertia
-  0.001 kg m^2: that of published work on in-hand rotation (see `allegro.py`).
+* Servo gains kp 3 N m/rad, kv 0.1 N m s/rad: leapsim/cfg/task/LeapHandRot.yaml of LEAP_Hand_Sim. Rotor
+  inertia 0.001 kg m^2: that of published work on in-hand rotation (see `allegro.py`).
 
 Joint damping is the torque-speed line of the motors. Gravity is not compensated. Accelerations and jerks
 have no published limit. Phalanges collide as capsules whose front is where the real face is; the tips

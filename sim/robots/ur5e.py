@@ -5,13 +5,14 @@ The model in `ur5e.xml` is authored for this project after public facts; no file
 * Kinematics (Denavit and Hartenberg's parameters, below): Universal Robots, "DH parameters for
   calculations of kinematics and dynamics".
 * Masses, centres of mass, inertias; offsets of the upper arm (138 mm) and the forearm (7 mm) from the
-  plane of the shoulder: `ur_description` config/ur5e/physical_parameters.yaml. Its base mass is marked
-  as doubtful there; here the base makes up the 20.6 kg of the data sheet.
-* Limits of position, velocity and torque: `ur_description` config/ur5e/joint_limits.yaml, after the
+  plane of the shoulder: UniversalRobots/Universal_Robots_ROS2_Description,
+  config/ur5e/physical_parameters.yaml. Its base mass is marked as doubtful there; here the base makes up
+  the 20.6 kg of the data sheet (from memory).
+* Limits of position, velocity and torque: the same package's config/ur5e/joint_limits.yaml, after the
   user manual. The elbow can't turn by more than pi past the upper arm. Accelerations are not published;
   the 180 degrees/s^2 are that file's, the jerk limit is chosen here.
 * Housings and tubes: dimensions on the drawings of the data sheet, to a few millimetres.
-* Rotor inertia: the value of MuJoCo Menagerie's `universal_robots_ur5e`.
+* Rotor inertia 0.1 kg m^2: google-deepmind/mujoco_menagerie, universal_robots_ur5e/ur5e.xml.
 
 Like the FR3 here, gravity is compensated by the joints' own controller, and the position servo is stiff
 and overdamped at every posture, limited to 150 and 28 N m.

@@ -5,7 +5,7 @@
 Newton's law of cooling and conduction through contacts; linear, so a step under constant contacts
 and heating is exact for any length (the symmetric form C^-1/2 L C^-1/2 is diagonalised). A lump is a
 good model while conduction inside a body is fast: Biot number below 0.1 (Incropera and DeWitt,
-Fundamentals of Heat and Mass Transfer, chapter 5.1).
+Fundamentals of Heat and Mass Transfer, chapter 5).
 """
 
 from __future__ import annotations

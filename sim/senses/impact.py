@@ -1,15 +1,16 @@
 """Sound of contacts: the energy that bodies lose in impacts.
 
-Carnot's theorem (L. Carnot, 1803; Routh, Dynamics of a System of Rigid Bodies, 1905, art. 381): the
-kinetic energy lost in an inelastic impact is the kinetic energy of the velocities lost. With Newton's
-restitution e it is (1 - e) / (1 + e) times that of the velocity jump, which impulse and effective
-mass decide: E = (1 - e) / (1 + e) J^2 / (2 m_eff). A ball dropped from h gives m g h (1 - e^2). It needs
+Carnot's theorem (L. Carnot, 1803; in Routh's Dynamics of a System of Rigid Bodies): the kinetic energy
+lost in an inelastic impact is the kinetic energy of the velocities lost. With Newton's restitution e it
+is (1 - e) / (1 + e) times that of the velocity jump, which impulse and effective mass
+decide: E = (1 - e) / (1 + e) J^2 / (2 m_eff). A ball dropped from h gives m g h (1 - e^2). It needs
 no velocity of what was hit, so it is the same for a hammer and an anvil, and no contact force, so
 it sees impacts that begin and end within a control step. What is hit is taken to be much heavier;
 where both bodies are listed each reads its own share.
 
 Of this energy a small share is radiated as sound (Richards, Westcott and Jeyapalan, 1979, "On the
-prediction of impact noise, I", J. Sound and Vibration 62(4)); `radiated_share` scales by it.
+prediction of impact noise, I", J. Sound and Vibration 62(4)); `radiated_share` scales by it. These works
+are cited from memory; the tests derive the numbers from mechanics.
 """
 
 from __future__ import annotations
