@@ -299,8 +299,17 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
         try:
             return hydra_compose(name, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
-            base = hydra_compose(name)
+            groups = [o for o in overrides if _is_group(o)]
+            try:
+                base = hydra_compose(name, groups)
+            except (HydraException, OmegaConfBaseException):
+                base = hydra_compose(name)
             raise UsageError(_explain_override(error, base, overrides)) from error
+
+
+def _is_group(override: str) -> bool:
+    """Return whether an override chooses a file of a group, such as `env=push`."""
+    return (CONFIG_DIR / override.split("=", 1)[0]).is_dir()
 
 
 def _compose_of_experiment(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -351,7 +360,7 @@ def _explain_override(error: Exception, base: DictConfig, overrides: Sequence[st
             for p in (CONFIG_DIR / group).rglob("*.yaml")
         )
         return f"no {group} {choice!r}{_did_you_mean(choice, options)}"
-    for override in overrides:
+    for override in (o for o in overrides if not _is_group(o)):
         key = override.split("=", 1)[0].lstrip("+~")
         node: Any = base
         for part in key.split("."):
