@@ -149,10 +149,10 @@ class EeVelocity:
     def apply(self, action: Tensor, ctrl: Tensor) -> None:
         """See `ActionTerm.apply`."""
         pos, mat = self._site.pos, self._site.mat
-        if self._fresh.any():
-            self._goal_pos[self._fresh] = pos[self._fresh]
-            self._goal_mat[self._fresh] = mat[self._fresh]
-            self._fresh[:] = False
+        # Selected by where: an index by a mask would wait for the device.
+        self._goal_pos.copy_(torch.where(self._fresh[:, None], pos, self._goal_pos))
+        self._goal_mat.copy_(torch.where(self._fresh[:, None, None], mat, self._goal_mat))
+        self._fresh.zero_()
         lead = self._goal_pos + self._step_m * action[:, :3] - pos
         length = torch.linalg.vector_norm(lead, dim=-1, keepdim=True)
         lead = lead * torch.clamp(self._lead / (length + 1e-9), max=1.0)
@@ -176,6 +176,16 @@ class EeVelocity:
     def memory(self) -> dict[str, Tensor]:
         """See `ActionTerm.memory`."""
         return {"goal_pos": self._goal_pos, "goal_mat": self._goal_mat, "fresh": self._fresh}
+
+    def moved(self, joint_step: Tensor) -> Tensor:
+        """Return how far small joint steps (num_envs, num_joints) move the site [m], (num_envs, 3)."""
+        axis, anchor = self._axis[:, self._joints.index], self._anchor[:, self._joints.index]
+        linear = torch.linalg.cross(axis, self._site.pos[:, None] - anchor)
+        return (linear * joint_step[..., None]).sum(1)
+
+    def turned(self, joint_step: Tensor) -> Tensor:
+        """Return how far they turn it, as rotation vectors in world [rad], (num_envs, 3)."""
+        return (self._axis[:, self._joints.index] * joint_step[..., None]).sum(1)
 
     def _solve(self, pos: Tensor, twist: Tensor) -> Tensor:
         """Return joint displacements (num_envs, num_joints) that move the site by `twist` (num_envs, 6)."""

@@ -104,10 +104,10 @@ class CpuPhysics:
         self._batch.forward(rows, stage=_VEL)
         self._refresh(rows)
 
-    def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
+    def write(self, ids: Tensor | None, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
         """See `Physics.write`."""
-        rows = ids.numpy()
-        if not len(rows):
+        rows = None if ids is None else ids.numpy()
+        if rows is not None and not len(rows):
             return
         self._put(rows, state)
         if forward:
@@ -206,12 +206,13 @@ class CpuPhysics:
         value = np.asarray(getattr(owner, name.removeprefix("opt.")))
         return np.broadcast_to(value, (self.num_envs, *value.shape))
 
-    def _put(self, rows: NDArray[Any], state: Mapping[str, Tensor]) -> None:
+    def _put(self, rows: NDArray[Any] | None, state: Mapping[str, Tensor]) -> None:
+        where, num = (slice(None), self.num_envs) if rows is None else (rows, len(rows))
         for name, values in state.items():
             if name not in STATE_FIELDS:
                 raise ValueError(f"{name!r} is not state; write one of {', '.join(STATE_FIELDS)}")
             target = self._batch.bind(name)
-            target[rows] = check_shape(name, values, (len(rows), *target.shape[1:])).numpy()
+            target[where] = check_shape(name, values, (num, *target.shape[1:])).numpy()
 
     def _recompute(self, rows: NDArray[Any] | None = None, forces: NDArray[Any] | None = None) -> None:
         """Compute what positions and velocities decide; force sensors keep the last substep's readings."""

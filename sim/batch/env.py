@@ -15,12 +15,13 @@ from torch import Tensor
 from policies.policy import ArraySpec, PolicySpec
 from sim.batch import state_file
 from sim.batch.curriculum import CurriculumConfig, LearningProgress
-from sim.batch.disturbance import Pushes
+from sim.batch.disturbance import ActionDelay, Pushes, SensorNoise
 from sim.batch.faults import FaultLog
 from sim.batch.handles import ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
-from sim.batch.rng import EnvRandom, episode_keys, mix
+from sim.batch.rng import EnvRandom, episode_keys
+from sim.batch.scores import Scores
 from sim.batch.settings import check_types
 from sim.batch.task import Task
 
@@ -88,15 +89,9 @@ class BatchEnv:
         task.bind(self.physics)
         self._actions = list(task.actions(self.physics))
         self.num_actions = sum(len(a.names) for a in self._actions)
-        self._spread = task.randomization(task.config.preset)
-        is_pushed = self._spread.push_n > 0.0
         self._ticks = task.ticks
         if task.config.decimation % self._ticks:
             raise ValueError(f"decimation is {task.config.decimation}, no multiple of {self._ticks} ticks")
-        tick_dt = task.config.step_dt / self._ticks
-        self._pushes = Pushes(self.physics, self._spread, tick_dt) if is_pushed else None
-        self._shaping = dict(task.shaping_terms())
-        self._goal_terms = dict(task.goal_terms())
         self._ctrl = self.physics.field("ctrl").clone()
         self._defaults = self._default_state()
         self._all = torch.arange(n, device=device)
@@ -108,16 +103,17 @@ class BatchEnv:
         self._arm = torch.zeros(n, dtype=torch.int64, device=device)
         self.difficulty = torch.full((n,), task.config.difficulty, device=device)
         self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
-        self._logged = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
-        self._sums = torch.zeros(len(self._logged), n, device=device)
-        self._zeros = torch.zeros(n, device=device)
-        delay = self._spread.latency_steps[1]
-        self._delayed = torch.zeros(delay + 1, n, self.num_actions, device=device)
-        self._latency = torch.zeros(n, dtype=torch.int64, device=device)
+        self._scores = Scores(task, n, device)
+        self._spread = spread = task.randomization(task.config.preset)
+        tick_dt = task.config.step_dt / self._ticks
+        self._pushes = Pushes(self.physics, spread, tick_dt) if spread.push_n else None
+        self._delay = ActionDelay(spread.latency_steps[1], n, self.num_actions, device)
+        self._noise = task.noise = SensorNoise(spread.obs_noise or {}, self._key, self._steps)
         self.faults = FaultLog(self.physics, Path(self.config.fault_dir))
-        self.task.last_action = torch.zeros(n, self.num_actions, device=device)
+        task.last_action = torch.zeros(n, self.num_actions, device=device)
         self._reset_envs(self._all)
-        self._check_noise()
+        task.observe()  # which tells the quantities that are sensed
+        self._noise.ready()
         self._obs = self._observe()
         self._spec = self._make_spec()
 
@@ -198,15 +194,18 @@ class BatchEnv:
             self.physics.step(self._ctrl, self.task.config.decimation // self._ticks)
         self._steps += 1
         fault = self.physics.faults()
-        self.faults.record(self._ctrl, fault, self._seeds, self._episode, self._steps)
+        is_bad = bool(fault.any())
+        if is_bad:
+            self.faults.dump(self._ctrl, fault, self._seeds, self._episode, self._steps)
+        self.faults.remember(self._ctrl)
         self.task.after_step()
 
         obs = self._observe()
-        if fault.any():  # what a diverged environment shows is its last good observation
+        if is_bad:  # what a diverged environment shows is its last good observation
             obs = {k: torch.where(fault[:, None], self._obs[k], v) for k, v in obs.items()}
         achieved, desired = obs["achieved_goal"], obs["desired_goal"]
         success = self.task.success(achieved, desired)
-        reward, shaping = self._reward(achieved, desired, success, fault)
+        reward, shaping = self._scores.add(achieved, desired, success, fault)
         success = success & ~fault
         failed = self.task.failed()
         failed = torch.zeros_like(success) if failed is None else failed
@@ -216,12 +215,14 @@ class BatchEnv:
         info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
         info |= {"step": self._steps.clone(), "final_obs": obs}
         done = terminated | truncated
-        if done.any():
-            info["episode"] = self._episode_stats(done, success)
+        ended = done.nonzero()[:, 0]
+        if len(ended):
+            won = success[ended].to(torch.float32)
+            info["episode"] = self._scores.of(ended) | {"length": self._steps[ended], "success": won}
             if self.config.curriculum.enabled:
-                self.curriculum.update(self._arm[done], success[done].to(torch.float32))
+                self.curriculum.update(self._arm[ended], won)
             if self.config.auto_reset:
-                self._reset_envs(self._all[done])
+                self._reset_envs(ended)
                 obs = self._observe()
         self._obs = obs
         return obs, reward, terminated, truncated, info
@@ -247,7 +248,7 @@ class BatchEnv:
 
     def term_sums(self) -> dict[str, Tensor]:
         """Return the sums of this episode so far, by name, (num_envs,): `return`, `reward/<term>`."""
-        return dict(zip(self._logged, self._sums, strict=True))
+        return self._scores.of(slice(None))
 
     # ---- state --------------------------------------------------------------------------------------
 
@@ -309,9 +310,9 @@ class BatchEnv:
         """Return every tensor, by name, that the next step depends on besides physics."""
         memory = {
             "seeds": self._seeds, "episode": self._episode, "key": self._key, "difficulty": self.difficulty,
-            "delayed": self._delayed, "latency": self._latency, "last_action": self.task.last_action,
-            "sums": self._sums, "arm": self._arm,
+            "last_action": self.task.last_action, "sums": self._scores.sums, "arm": self._arm,
         }  # fmt: skip
+        memory |= self._delay.memory()
         memory |= {f"curriculum.{k}": v for k, v in self.curriculum.memory().items()}
         return memory | self._carried()
 
@@ -332,32 +333,21 @@ class BatchEnv:
 
     def _act(self, action: Tensor, count: Tensor) -> None:
         """Write the controls of a tick; `count` (num_envs,) ticks of the episode are over."""
-        if len(self._delayed) > 1:
-            self._delayed.copy_(torch.roll(self._delayed, 1, 0))
-            self._delayed[0] = action
-            action = self._delayed[self._latency, self._all]
-        held = self._ctrl.clone() if len(self._delayed) > 1 else None
+        held = None
+        if self._delay.is_on:
+            action, held = self._delay.pass_on(action), self._ctrl.clone()
         start = 0
         for term in self._actions:
             stop = start + len(term.names)
             term.apply(action[:, start:stop], self._ctrl)
             start = stop
         if held is not None:  # until the first action has arrived, the servos hold
-            is_waiting = (count < self._latency)[:, None]
+            is_waiting = (count < self._delay.steps)[:, None]
             self._ctrl.copy_(torch.where(is_waiting, held, self._ctrl))
 
-    def _check_noise(self) -> None:
-        terms = list(self.task.observe()) if self._spread.obs_noise else []
-        for name in self._spread.obs_noise or ():
-            if name not in terms:
-                raise ValueError(f"obs_noise names {name!r}; the observation has {', '.join(terms)}")
-
     def _observe(self) -> Obs:
+        self._noise.draw()
         terms = self.task.observe()
-        if self._spread.obs_noise:
-            draw = EnvRandom(mix(self._key ^ (self._steps + (1 << 40))))
-            for name, std in self._spread.obs_noise.items():
-                terms[name] = terms[name] + draw.normal(f"noise.{name}", std, terms[name].shape[1])
         obs = {
             "observation": torch.cat(list(terms.values()), -1),
             "achieved_goal": self.task.achieved_goal().clone(),
@@ -367,26 +357,6 @@ class BatchEnv:
         if hidden:
             obs["privileged"] = torch.cat(list(hidden.values()), -1)
         return obs
-
-    def _reward(
-        self, achieved: Tensor, desired: Tensor, success: Tensor, fault: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return reward and shaping, (num_envs,) each, and add every term to its sum of the episode."""
-        shaping_values = [torch.where(fault, 0.0, t.weight * t.fn()) for t in self._shaping.values()]
-        shaping = sum(shaping_values, self._zeros)
-        if self.task.config.reward == "sparse":
-            goal_values = [self._zeros] * len(self._goal_terms)
-            reward = success.to(torch.float32) - 1.0
-        else:
-            goal_values = [t.weight * t.fn(achieved, desired) for t in self._goal_terms.values()]
-            reward = sum(goal_values, shaping)
-        self._sums += torch.stack((reward, *goal_values, *shaping_values))
-        return reward, shaping
-
-    def _episode_stats(self, done: Tensor, success: Tensor) -> dict[str, Tensor]:
-        sums = self._sums[:, done]
-        stats = dict(zip(self._logged, sums, strict=True))
-        return stats | {"length": self._steps[done], "success": success[done].to(torch.float32)}
 
     # ---- resets -------------------------------------------------------------------------------------
 
@@ -406,12 +376,10 @@ class BatchEnv:
         self.desired_goal[ids] = self.task.reset(state, random, self.difficulty[ids])
         self.physics.reset(ids, state)
         self._ctrl[ids] = state["ctrl"]
-        self._sums[:, ids] = 0.0
+        self._scores.sums[:, ids] = 0.0
         self.task.last_action[ids] = 0.0
-        self._delayed[:, ids] = 0.0
-        low, high = self._spread.latency_steps
-        if high:
-            self._latency[ids] = low + random.integers("latency", high - low + 1)[:, 0]
+        if self._delay.is_on:
+            self._delay.reset(ids, self._spread.latency_steps, random)
         for term in self._actions:
             term.reset(ids, state)
         self.task.after_reset(ids)

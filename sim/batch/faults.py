@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +32,20 @@ class FaultLog:
         self._qpos, self._qvel = physics.field("qpos"), physics.field("qvel")
         self._folder, self.count = folder, 0
         self.paths: list[Path] = []
-        self._history: deque[dict[str, Tensor]] = deque(maxlen=_KEPT_STEPS)
+        self._num_steps = 0
+        now = {"qpos": self._qpos, "qvel": self._qvel, "ctrl": physics.field("ctrl")}
+        self._ring = {k: v.new_zeros(_KEPT_STEPS, *v.shape) for k, v in now.items()}
 
-    def record(self, ctrl: Tensor, fault: Tensor, seeds: Tensor, episodes: Tensor, steps: Tensor) -> None:
-        """Remember this step; dump the environments of `fault`, bool (num_envs,)."""
-        if fault.any():
-            for env in fault.nonzero()[:, 0].tolist():
-                self._dump(env, ctrl, int(seeds[env]), int(episodes[env]), int(steps[env]))
-        self._history.append({"qpos": self._qpos.clone(), "qvel": self._qvel.clone(), "ctrl": ctrl.clone()})
+    def remember(self, ctrl: Tensor) -> None:
+        """Remember the state after this step, and its controls (num_envs, nu)."""
+        for name, value in (("qpos", self._qpos), ("qvel", self._qvel), ("ctrl", ctrl)):
+            self._ring[name][self._num_steps % _KEPT_STEPS].copy_(value)
+        self._num_steps += 1
+
+    def dump(self, ctrl: Tensor, fault: Tensor, seeds: Tensor, episodes: Tensor, steps: Tensor) -> None:
+        """Write the environments of `fault`, bool (num_envs,), with the steps remembered so far."""
+        for env in fault.nonzero()[:, 0].tolist():
+            self._dump(env, ctrl, int(seeds[env]), int(episodes[env]), int(steps[env]))
 
     def _dump(self, env: int, ctrl: Tensor, seed: int, episode: int, step: int) -> None:
         self.count += 1
@@ -48,10 +53,9 @@ class FaultLog:
             if self.count == _MAX_DUMPS + 1:
                 _LOG.warning("%d environments diverged; further ones are only counted", self.count)
             return
-        arrays = {
-            k: np.stack([np.asarray(past[k][env].cpu()) for past in self._history] or [np.zeros(0)])
-            for k in ("qpos", "qvel", "ctrl")
-        }
+        past = range(max(0, self._num_steps - _KEPT_STEPS), self._num_steps)  # oldest first
+        rows = [k % _KEPT_STEPS for k in past]
+        arrays = {k: np.asarray(v[rows, env].cpu()) for k, v in self._ring.items()}
         arrays["last_ctrl"] = np.asarray(ctrl[env].cpu())
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"fault_seed{seed}_episode{episode}_step{step}"

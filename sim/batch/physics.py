@@ -96,8 +96,8 @@ class Physics(Protocol):
         """Set the simulations `ids` (n,) int64 to the model's defaults, then to `state` (n, ...)."""
         ...
 
-    def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
-        """Write state or inputs of `ids`; with `forward`, refresh what is derived from them."""
+    def write(self, ids: Tensor | None, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
+        """Write state or inputs of `ids`, None for all; with `forward`, refresh what is derived from them."""
         ...
 
     def model_field(self, name: str) -> Tensor:

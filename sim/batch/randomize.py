@@ -147,7 +147,7 @@ def _looks(spread: Randomization, own: Any, random: EnvRandom, model: mujoco.MjM
     if spread.camera_rot_rad:
         value = own("cam_quat")
         turn = random.normal("cam_quat", spread.camera_rot_rad, 3 * value.shape[1]).view(*value.shape[:2], 3)
-        fields["cam_quat"] = _small_turn(value, turn)
+        fields["cam_quat"] = small_turn(value, turn)
     if _varies(spread.light):
         fields["light_diffuse"] = own("light_diffuse") * random.log_uniform("light", *spread.light)[..., None]
     if spread.color:
@@ -190,7 +190,7 @@ def _varies(span: Range) -> bool:
     return span != (1.0, 1.0)
 
 
-def _small_turn(quat: Tensor, rotvec: Tensor) -> Tensor:
+def small_turn(quat: Tensor, rotvec: Tensor) -> Tensor:
     """Return quat_wxyz turned by a small rotation vector [rad] in its own frame."""
     w, v = quat[..., :1], quat[..., 1:]
     half = 0.5 * rotvec

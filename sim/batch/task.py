@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import mujoco
 
     from sim.batch.actions import ActionTerm
+    from sim.batch.disturbance import SensorNoise
     from sim.batch.handles import ResetState
     from sim.batch.physics import Physics
     from sim.batch.rng import EnvRandom
@@ -130,6 +131,8 @@ class Task(ABC):
     config: Any  # a `config_class`; tasks narrow it
     last_action: Tensor
     """The action of this step, (num_envs, num_actions), set by the environment before rewards."""
+    noise: SensorNoise | None = None
+    """Noise of what is sensed, set by the environment."""
 
     @classmethod
     def all_variations(cls) -> dict[str, Variation]:
@@ -170,7 +173,19 @@ class Task(ABC):
 
     @abstractmethod
     def observe(self) -> dict[str, Tensor]:
-        """Return named parts of the observation, (num_envs, k) each, in a fixed order."""
+        """Return named parts of the observation, (num_envs, k) each, in a fixed order.
+
+        What a robot would measure goes through `sense` or `sense_quat`, once each, and what is derived from
+        it is computed from that reading: else a policy could average the noise out.
+        """
+
+    def sense(self, name: str, value: Tensor) -> Tensor:
+        """Return the reading of a quantity (num_envs, k): with the noise of this step, if it has any."""
+        return value if self.noise is None else self.noise.read(name, value)
+
+    def sense_quat(self, name: str, quat: Tensor) -> Tensor:
+        """Return the reading of a rotation, quat_wxyz (num_envs, 4)."""
+        return quat if self.noise is None else self.noise.read_quat(name, quat)
 
     @abstractmethod
     def achieved_goal(self) -> Tensor:

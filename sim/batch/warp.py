@@ -109,11 +109,12 @@ class WarpPhysics:
         self._put(ids, state)
         self._refresh()
 
-    def write(self, ids: Tensor, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
+    def write(self, ids: Tensor | None, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
         """See `Physics.write`."""
-        self._check_ids(ids)
-        if not len(ids):
-            return
+        if ids is not None:
+            self._check_ids(ids)
+            if not len(ids):
+                return
         self._check_state(ids, state)
         self._put(ids, state)
         self._is_stale |= any(name not in _LATE_INPUTS for name in state)
@@ -276,15 +277,16 @@ class WarpPhysics:
         if not ordered:
             raise ValueError("ids must be sorted and unique")
 
-    def _check_state(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+    def _check_state(self, ids: Tensor | None, state: Mapping[str, Tensor]) -> None:
+        num = self.num_envs if ids is None else len(ids)
         for name, values in state.items():
             if name not in STATE_FIELDS:
                 raise ValueError(f"{name!r} is not state; write one of {', '.join(STATE_FIELDS)}")
-            check_shape(name, values, (len(ids), *self.field(name).shape[1:]))
+            check_shape(name, values, (num, *self.field(name).shape[1:]))
 
-    def _put(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+    def _put(self, ids: Tensor | None, state: Mapping[str, Tensor]) -> None:
         for name, values in state.items():
-            self.field(name)[ids] = values.to(self.device, torch.float32)
+            self.field(name)[slice(None) if ids is None else ids] = values.to(self.device, torch.float32)
 
     def _set_const(self, ids: Tensor, groups: int) -> None:
         """Recompute constants of `ids`; those of the others and shared ones stay as they are, to the bit."""

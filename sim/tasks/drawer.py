@@ -20,6 +20,7 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
+    JOINT_NOISE,
     ContactTaskConfig,
     contact_scene,
     distance,
@@ -106,13 +107,16 @@ class Drawer(ArmTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        return self.observe_arm() | {
+        terms, inward = self.observe_arm(), self.handle.mat[:, :, 0]
+        handle = self.sense("handle_pos", self.handle.pos)
+        opened = ((self.handle.pos - handle) * inward).sum(-1, keepdim=True)  # that the reading is off by
+        return terms | {
             "ee_yaw": self.ee.mat[:, :2, 1],
-            "opening_m": self.slide.pos,
-            "slide_vel": self.slide.vel,
-            "handle_pos": self.handle.pos,
-            "handle_axis": self.handle.mat[:, :2, 0],
-            "to_handle": self.handle.pos - self.ee.pos,
+            "opening_m": self.slide.pos + opened,
+            "slide_vel": self.sense("slide_vel", self.slide.vel),
+            "handle_pos": handle,
+            "handle_axis": inward[:, :2],
+            "to_handle": handle - terms["ee_pos"],
         }
 
     def achieved_goal(self) -> Tensor:
@@ -139,7 +143,7 @@ class Drawer(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"handle_pos": 0.002, "to_handle": 0.002, "joint_pos": 0.002}
+        noise = JOINT_NOISE | {"handle_pos": 0.002, "slide_vel": 0.02}
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=40.0, push_body="hand")

@@ -20,6 +20,7 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
+    JOINT_NOISE,
     READY_HIGH,
     ContactTaskConfig,
     contact_scene,
@@ -105,12 +106,15 @@ class Faucet(ArmTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        return self.observe_arm() | {
-            "angle": self.hinge.pos,
-            "hinge_vel": self.hinge.vel,
-            "pivot_pos": self.pivot.pos,
-            "tip_pos": self.tip.pos,
-            "to_tip": self.tip.pos - self.ee.pos,
+        terms, true_angle = self.observe_arm(), self.hinge.pos
+        pivot, angle = self.sense("pivot_pos", self.pivot.pos), self.sense("angle", true_angle)
+        tip = pivot + turned(self.tip.pos - self.pivot.pos, angle - true_angle)
+        return terms | {
+            "angle": angle,
+            "hinge_vel": self.sense("hinge_vel", self.hinge.vel),
+            "pivot_pos": pivot,
+            "tip_pos": tip,
+            "to_tip": tip - terms["ee_pos"],
         }
 
     def achieved_goal(self) -> Tensor:
@@ -137,10 +141,17 @@ class Faucet(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"tip_pos": 0.002, "to_tip": 0.002, "joint_pos": 0.002}
+        noise = JOINT_NOISE | {"pivot_pos": 0.002, "angle": 0.02, "hinge_vel": 0.1}
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=40.0, push_body="hand")
+
+
+def turned(vector: Tensor, angle: Tensor) -> Tensor:
+    """Return vectors (n, 3) turned about world z by angles [rad], (n, 1)."""
+    x, y, z = vector.split(1, -1)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return torch.cat((cos * x - sin * y, sin * x + cos * y, z), -1)
 
 
 def add_faucet(spec: mujoco.MjSpec) -> None:

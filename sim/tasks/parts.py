@@ -12,8 +12,9 @@ import mujoco
 import torch
 from torch import Tensor
 
+from sim.batch.handles import Body
 from sim.batch.rng import EnvRandom
-from sim.batch.task import TaskConfig
+from sim.batch.task import Task, TaskConfig
 from sim.robots.fr3 import ARM_JOINTS, HOME
 from sim.tasks.arm import WORK_X, WORK_Y, arm_scene
 from sim.tasks.views import add_view
@@ -31,6 +32,9 @@ READY_HIGH: Final = (0.0, -0.32534, 0.0, -2.55086, 0.0, 2.22552, 0.7854)
 
 SERVO_FILTER_S: Final = 0.03
 """Time constant of the servos' targets [s]."""
+
+JOINT_NOISE: Final = {"joint_pos": 0.002, "joint_vel": 0.01}
+"""Noise of the arm's joints [rad], [rad/s]."""
 
 OFF_TABLE_M: Final = -0.1
 """An object whose centre is below this has fallen off the table, whose top is z = 0 [m]."""
@@ -77,6 +81,22 @@ def add_free(
         name=name, type=kind, size=list(size), mass=mass_kg, material=name, friction=[0.8, 0.005, 0.0001]
     )
     return body
+
+
+def observe_body(task: Task, name: str, body: Body) -> dict[str, Tensor]:
+    """Return what is sensed of a free body: pose and velocities, named after it."""
+    return {
+        f"{name}_pos": task.sense(f"{name}_pos", body.pos),
+        f"{name}_quat": task.sense_quat(f"{name}_quat", body.quat),
+        f"{name}_linvel": task.sense(f"{name}_linvel", body.linvel),
+        f"{name}_angvel": task.sense(f"{name}_angvel", body.angvel),
+    }
+
+
+def body_noise(*names: str) -> dict[str, float]:
+    """Return the noise of free bodies seen by a camera: 2 mm, 0.02 rad, 2 cm/s, 0.1 rad/s."""
+    of_one = {"pos": 0.002, "quat": 0.02, "linvel": 0.02, "angvel": 0.1}
+    return {f"{name}_{what}": std for name in names for what, std in of_one.items()}
 
 
 def ready_offset(random: EnvRandom, posture: Sequence[float] = READY, spread_rad: float = 0.03) -> Tensor:

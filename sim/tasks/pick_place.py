@@ -20,12 +20,15 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
+    JOINT_NOISE,
     OFF_TABLE_M,
     ContactTaskConfig,
     add_free,
+    body_noise,
     contact_scene,
     displaced,
     distance,
+    observe_body,
     on_table,
     ready_offset,
     yaw_quat,
@@ -112,14 +115,8 @@ class PickPlace(ArmTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        cube = self.cube
-        return self.observe_arm() | {
-            "cube_pos": cube.pos,
-            "cube_quat": cube.quat,
-            "cube_linvel": cube.linvel,
-            "cube_angvel": cube.angvel,
-            "to_cube": cube.pos - self.ee.pos,
-        }
+        terms = self.observe_arm() | observe_body(self, "cube", self.cube)
+        return terms | {"to_cube": terms["cube_pos"] - terms["ee_pos"]}
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -150,7 +147,7 @@ class PickPlace(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"cube_pos": 0.002, "to_cube": 0.002, "joint_pos": 0.002}
+        noise = JOINT_NOISE | body_noise("cube")
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=1.5, push_body="cube")

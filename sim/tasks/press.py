@@ -22,7 +22,7 @@ from sim.senses.batched import ForceTorque, TactileArray
 from sim.senses.pads import Pad
 from sim.senses.spec import add_force_torque, add_tactile_array
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
-from sim.tasks.parts import HAND_LIMITS_M, ContactTaskConfig, ready_offset
+from sim.tasks.parts import HAND_LIMITS_M, JOINT_NOISE, ContactTaskConfig, ready_offset
 from sim.tasks.views import add_ghost, add_goal_marker
 
 CENTRE_M: Final = (0.5, 0.0, 0.08)
@@ -148,7 +148,8 @@ class Press(ArmTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        return self.observe_arm() | {"skin": self.skin.value.flatten(1), "wrench": self.wrist.value}
+        skin = self.sense("skin", self.skin.value.flatten(1))
+        return self.observe_arm() | {"skin": skin, "wrench": self.sense("wrench", self.wrist.value)}
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -183,7 +184,7 @@ class Press(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"skin": 0.05, "wrench": 0.1, "joint_pos": 0.002}
+        noise = JOINT_NOISE | {"skin": 0.05, "wrench": 0.1}
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=15.0, push_body="hand")

@@ -20,12 +20,15 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
+    JOINT_NOISE,
     OFF_TABLE_M,
     ContactTaskConfig,
     add_free,
+    body_noise,
     contact_scene,
     displaced,
     distance,
+    observe_body,
     on_table,
     ready_offset,
     yaw_quat,
@@ -111,14 +114,8 @@ class Push(ArmTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        thing = self.object
-        return self.observe_arm() | {
-            "object_pos": thing.pos,
-            "object_quat": thing.quat,
-            "object_linvel": thing.linvel,
-            "object_angvel": thing.angvel,
-            "to_object": thing.pos - self.ee.pos,
-        }
+        terms = self.observe_arm() | observe_body(self, "object", self.object)
+        return terms | {"to_object": terms["object_pos"] - terms["ee_pos"]}
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -148,7 +145,7 @@ class Push(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"object_pos": 0.002, "to_object": 0.002, "joint_pos": 0.002}
+        noise = JOINT_NOISE | body_noise("object")
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=1.5, push_body="object")

@@ -20,11 +20,14 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
     HAND_LIMITS_M,
+    JOINT_NOISE,
     OFF_TABLE_M,
     ContactTaskConfig,
     add_free,
+    body_noise,
     contact_scene,
     distance,
+    observe_body,
     on_table,
     ready_offset,
     yaw_quat,
@@ -111,14 +114,9 @@ class Stack(ArmTask):
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
         terms = self.observe_arm()
-        for name, cube in (("blue", self.blue), ("red", self.red)):
-            terms |= {
-                f"{name}_pos": cube.pos,
-                f"{name}_quat": cube.quat,
-                f"{name}_linvel": cube.linvel,
-                f"{name}_angvel": cube.angvel,
-            }
-        return terms | {"to_blue": self.blue.pos - self.ee.pos, "to_red": self.red.pos - self.blue.pos}
+        terms |= observe_body(self, "blue", self.blue) | observe_body(self, "red", self.red)
+        blue = terms["blue_pos"]
+        return terms | {"to_blue": blue - terms["ee_pos"], "to_red": terms["red_pos"] - blue}
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -171,7 +169,7 @@ class Stack(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {k: 0.002 for k in ("blue_pos", "red_pos", "to_blue", "to_red", "joint_pos")}
+        noise = JOINT_NOISE | body_noise("blue", "red")
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=0.6, push_body="blue")

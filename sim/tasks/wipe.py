@@ -19,7 +19,16 @@ from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.robots.fr3 import ARM_JOINTS, HOME
 from sim.tasks.arm import ArmTask, action_penalty
-from sim.tasks.parts import HAND_LIMITS_M, READY, ContactTaskConfig, contact_scene, distance, yaw_of, yaw_quat
+from sim.tasks.parts import (
+    HAND_LIMITS_M,
+    JOINT_NOISE,
+    READY,
+    ContactTaskConfig,
+    contact_scene,
+    distance,
+    yaw_of,
+    yaw_quat,
+)
 from sim.tasks.views import add_goal_marker
 
 NUM_PATCHES: Final = 6
@@ -161,16 +170,18 @@ class Wipe(ArmTask):
 
     def covered(self) -> Tensor:
         """Return which patches' centres are under the sponge, bool (num_envs, patches)."""
-        x, y = self._in_sponge().abs().unbind(-1)
+        x, y = self._in_sponge(self.sponge.pos, self.sponge.quat).abs().unbind(-1)
         return (x < GRIP_HALF_M[0]) & (y < GRIP_HALF_M[1])
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        pos = self.sense("sponge_pos", self.sponge.pos)
+        quat = self.sense_quat("sponge_quat", self.sponge.quat)
         return self.observe_arm() | {
-            "sponge_pos": self.sponge.pos,
-            "sponge_quat": self.sponge.quat,
-            "force": self.force()[:, None] / self.config.force_n[1],
-            "patches": self._in_sponge().flatten(1),
+            "sponge_pos": pos,
+            "sponge_quat": quat,
+            "force": self.sense("force", self.force()[:, None] / self.config.force_n[1]),
+            "patches": self._in_sponge(pos, quat).flatten(1),
             "dirt": self.dirt,
         }
 
@@ -204,7 +215,7 @@ class Wipe(ArmTask):
             return (self.force() / self.config.force_n[1] - 1.0).clamp(min=0.0)
 
         def approach() -> Tensor:
-            gap = torch.linalg.vector_norm(self._in_sponge(), dim=-1)
+            gap = torch.linalg.vector_norm(self._in_sponge(self.sponge.pos, self.sponge.quat), dim=-1)
             nearest = torch.where(self.dirt > self.config.left, gap, torch.inf).amin(-1)
             return torch.where(nearest.isinf(), torch.zeros_like(nearest), nearest)
 
@@ -217,14 +228,14 @@ class Wipe(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = {"sponge_pos": 0.002, "patches": 0.002, "force": 0.02, "joint_pos": 0.002}
+        noise = JOINT_NOISE | {"sponge_pos": 0.002, "sponge_quat": 0.02, "force": 0.02}
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=1.0, push_body="sponge")
 
-    def _in_sponge(self) -> Tensor:
-        """Return where the patches are along the sponge's axes [m], (num_envs, patches, 2)."""
-        gap, yaw = self.patches - self.sponge.pos[:, None, :2], yaw_of(self.sponge.quat)[:, None]
+    def _in_sponge(self, pos: Tensor, quat: Tensor) -> Tensor:
+        """Return where the patches are along the axes of a sponge there [m], (num_envs, patches, 2)."""
+        gap, yaw = self.patches - pos[:, None, :2], yaw_of(quat)[:, None]
         cos, sin = torch.cos(yaw), torch.sin(yaw)
         x, y = gap.unbind(-1)
         return torch.stack((cos * x + sin * y, cos * y - sin * x), -1)

@@ -252,19 +252,19 @@ def test_pushes_move_the_body_and_are_forgotten(tmp_path):
 
 
 def test_noise_is_on_observations_alone(tmp_path):
-    noisy, clean = varied(tmp_path, 64, obs_noise={"joint_pos": 0.01}), varied(tmp_path, 64)
+    noisy, clean = varied(tmp_path, 64, obs_noise={"joint_vel": 0.01}), varied(tmp_path, 64)
     drawn = actions(noisy)
     for action in drawn:
         a, b = noisy.step(action), clean.step(action)
     names = np.array(noisy.spec.obs["observation"].names)
     error = (a[0]["observation"] - b[0]["observation"]).numpy()
-    is_noisy = np.char.startswith(names, "joint_pos")
+    is_noisy = np.char.startswith(names, "joint_vel")
     assert is_noisy.any() and (error[:, ~is_noisy] == 0.0).all()
     assert error[:, is_noisy].std() == pytest.approx(0.01, rel=0.15)
     assert torch.equal(a[1], b[1]) and torch.equal(a[0]["achieved_goal"], b[0]["achieved_goal"])
 
 
-def test_noise_of_an_unknown_term_is_told(tmp_path):
+def test_noise_of_an_unknown_quantity_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"obs_noise.*'joint_pso'.*joint_pos"):
         varied(tmp_path, obs_noise={"joint_pso": 0.01})
 
