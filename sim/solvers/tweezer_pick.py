@@ -13,7 +13,8 @@ from torch import Tensor
 
 from sim.batch.env import BatchEnv
 from sim.batch.solver import Solver
-from sim.tasks.tweezer_pick import OPENING_M, TweezerPick
+from sim.tasks.learned_hand import OPENING_M
+from sim.tasks.tweezer_pick import TweezerPick
 
 _LOWEST_M = 0.0102  # of the middle of the tips: their ends are 9.9 mm below
 _OVER_M = 0.035

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from policies.artifact import batch_act, load_policy
 from policies.fit import check_fit
+from policies.hierarchy import GoalEntry, HierarchicalPolicy
+from policies.hierarchy_files import LevelFile, save_hierarchy
 from policies.policy import ArraySpec, PolicySpec
+from policies.shipped import shipped
 from sim.batch.actions import JointTargets
 from sim.batch.physics import Physics
 
-GOAL = ("opening", "shift")
+GOAL: Final = ("opening", "shift")
 """What the lower level's goal is made of; its shift, the tool's displacement in the hand, is to be 0."""
+OPENING_M: Final = (0.0, 0.028)
+"""Openings that the action of an upper level asks for, at -1 and at 1 [m]."""
 
 
 class HandJoints(JointTargets):
@@ -43,7 +49,6 @@ class LearnedHand:
         folder: The policy, as `policies.artifact` stores it; its recurrent state, if any, is not kept.
         joints: What its action drives.
         observe: Returns the named observations of the hand and its tool.
-        opening_m: Openings at -1 and at 1 [m].
         tick_dt: Time between two controls [s].
 
     Raises:
@@ -55,7 +60,6 @@ class LearnedHand:
         folder: Path,
         joints: HandJoints,
         observe: Callable[[], dict[str, Tensor]],
-        opening_m: tuple[float, float],
         tick_dt: float,
     ) -> None:
         """See the class."""
@@ -66,12 +70,12 @@ class LearnedHand:
         action = ArraySpec((len(joints.names),), joints.names, low=-1.0, high=1.0)
         check_fit(str(folder), policy.spec, PolicySpec(obs, action, goal, tick_dt), "tweezer_hand")
         self._act, self._joints, self._observe = batch_act(policy), joints, observe
-        self._low, self._span = opening_m[0], opening_m[1] - opening_m[0]
         self.names: tuple[str, ...] = ("opening",)
 
     def apply(self, action: Tensor, ctrl: Tensor) -> None:
         """See `ActionTerm.apply`."""
-        opening = self._low + 0.5 * self._span * (action + 1.0)
+        low, high = OPENING_M
+        opening = low + 0.5 * (high - low) * (action + 1.0)
         goal = torch.cat((opening, torch.zeros_like(opening)), -1)
         obs = {"observation": torch.cat(list(self._observe().values()), -1), "desired_goal": goal}
         self._joints.apply(torch.clamp(self._act(obs), -1.0, 1.0), ctrl)
@@ -82,3 +86,35 @@ class LearnedHand:
     def memory(self) -> dict[str, Tensor]:
         """See `ActionTerm.memory`."""
         return {}
+
+
+def find_low_level(name: str) -> Path:
+    """Return the folder of a lower level: a path, or an experiment whose weights ship.
+
+    Raises:
+        ValueError: If there is neither; lists the weights that ship.
+    """
+    return Path(name) if Path(name).exists() else shipped(name)
+
+
+def store_with_upper(upper: Path, lower: str, env: PolicySpec, folder: Path) -> HierarchicalPolicy:
+    """Store an upper level, trained above a hand, and its lower level as one policy in `folder`.
+
+    Args:
+        upper: Folder of the upper level.
+        lower: The lower level, see `find_low_level`.
+        env: Specs of an environment whose hand is driven joint by joint, in which the whole acts.
+        folder: Where to.
+
+    Raises:
+        ValueError: If they do not fit together.
+    """
+    low, high = OPENING_M
+    goal = (
+        GoalEntry(
+            "opening", "opening", scale=0.5 * (high - low), offset=0.5 * (high + low), low=low, high=high
+        ),
+        GoalEntry("shift"),
+    )
+    levels = [LevelFile("arm", upper), LevelFile("hand", find_low_level(lower), goal, "m")]
+    return save_hierarchy(folder, levels, env.obs, {"task": "tweezer_pick"})

@@ -227,7 +227,7 @@ class ToolHandTask(HandTask):
 
     def goal_terms(self) -> Mapping[str, GoalTerm]:
         """See `Task.goal_terms`."""
-        scale = 3.0 * self.config.tolerance_m
+        scale = self.config.tolerance_m
         return {
             "opening": GoalTerm(-20.0, lambda a, d: (a - d)[..., 0].abs()),
             "close": GoalTerm(1.0, lambda a, d: torch.exp(-(a - d)[..., 0].abs() / scale)),

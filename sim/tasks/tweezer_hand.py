@@ -133,7 +133,7 @@ class TweezerHand(ToolHandTask):
     @property
     def pinch_n(self) -> Tensor:
         """Force of the tips on the object between them [N], (num_envs, 1)."""
-        arm = self.handle.opening.radius_m  # of the tips around the hinge
+        arm = tweezers_config(self.config).tip_radius_m
         return torch.where(self.object_m[:, None] > 0.0, torch.clamp(self._torque.value, min=0.0) / arm, 0.0)
 
     def achieved_goal(self) -> Tensor:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 import mujoco
@@ -28,7 +27,7 @@ from sim.robots.fr3 import ARM_JOINTS, set_physics_options
 from sim.solids.solid import SolidConfig, add_solid
 from sim.tasks.arm import action_penalty
 from sim.tasks.hand import settle
-from sim.tasks.learned_hand import HandJoints, LearnedHand
+from sim.tasks.learned_hand import HandJoints, LearnedHand, find_low_level
 from sim.tasks.parts import READY, distance, yaw_quat
 from sim.tasks.reorient import quat_mul
 from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying, unseen_objects
@@ -43,8 +42,6 @@ from sim.tools.tweezers import TweezersConfig, add_tweezers
 TWEEZERS: Final = TweezersConfig(
     length_m=0.18, width_m=0.014, rest_opening_m=0.04, max_opening_m=0.046, stiffness_n_m_rad=1.2
 )
-OPENING_M: Final = (0.0, 0.028)
-"""Openings that the action of an upper level asks for, at -1 and at 1 [m]."""
 HAND_STEP_RAD: Final = TweezerHandConfig.step_rad
 """Step of a finger's servo at action 1, as in `tweezer_hand` [rad]."""
 OBJECT_SETS: Final = ("trained", "unseen")
@@ -72,7 +69,7 @@ class TweezerPickConfig(TaskConfig):
         hand: What works the hand: `synergy`, one entry of the action that moves the fingers along a line;
             `joints`, the steps of its sixteen servos; `policy`, a trained lower level, whose goal, the
             opening, is an entry of the action.
-        low_level: Folder of the lower level's weights, with `hand: policy`.
+        low_level: The lower level, with `hand: policy`: a folder, or the experiment whose weights ship.
         ticks: Times per control step that arm and hand are controlled; `decimation` is a multiple of it.
     """
 
@@ -86,7 +83,7 @@ class TweezerPickConfig(TaskConfig):
     objects: Literal["trained", "unseen"] = "trained"
     objects_seed: int = 0
     hand: Literal["synergy", "joints", "policy"] = "synergy"
-    low_level: str = "policies/weights/tweezer_hand"
+    low_level: str = "tweezer_hand"
     ticks: int = 1
 
     def __post_init__(self) -> None:
@@ -212,7 +209,7 @@ class TweezerPick(Task):
         if self.config.hand == "joints":
             return joints
         return LearnedHand(
-            Path(self.config.low_level), joints, self.observe_hand, OPENING_M, self.config.tick_dt
+            find_low_level(self.config.low_level), joints, self.observe_hand, self.config.tick_dt
         )
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
