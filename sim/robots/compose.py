@@ -11,6 +11,7 @@ Names: an attached hand's joints, actuators, bodies, geoms and sites all carry t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -34,6 +35,7 @@ __all__ = [
     "fr3_arm",
     "palm_pose",
     "place_hand",
+    "without_gripper",
 ]
 
 FLANGE_SITE: Final = "flange"
@@ -111,7 +113,7 @@ def attach_hand(
     T_palm_grasp = _site_pose(hand, GRASP_SITE, "palm", "hand")
     link, root = arm.site(FLANGE_SITE).parent, hand.worldbody.first_body()
     if link.bodies:
-        raise ValueError(f"the flange carries {link.bodies[0].name!r} already; use fr3_arm() for a bare FR3")
+        raise ValueError(f"the flange carries {link.bodies[0].name!r} already; see without_gripper()")
     masses = hand.copy().compile().body(root.name)
     root.gravcomp = masses.subtreemass[0] / masses.mass[0]
     T_link_hand = T_link_flange @ _checked(T_flange_hand, FLANGE_SITE, "hand")
@@ -137,7 +139,7 @@ def arm_with_hand(
         prefix: Before all names of the hand.
     """
     if arm.gripper is not None:
-        raise ValueError(f"robot {arm.name!r} has a gripper; use fr3_arm() for a bare FR3")
+        raise ValueError(f"robot {arm.name!r} has a gripper; see without_gripper()")
     hand_joints = tuple(prefix + n for n in hand.limits.joint_names)
 
     def make_spec() -> mujoco.MjSpec:
@@ -161,20 +163,26 @@ def arm_with_hand(
 
 def fr3_arm() -> RobotModel:
     """Return the Franka Research 3 without its gripper; `ee` is the flange, turned like the gripper."""
-    return RobotModel(
-        name="fr3_arm",
-        make_spec=_fr3_arm_spec,
-        base_body=fr3.FR3.base_body,
-        limits=fr3.LIMITS,
-        home=fr3.HOME,
-        gripper=None,
+    return without_gripper(fr3.FR3)
+
+
+def without_gripper(robot: RobotModel) -> RobotModel:
+    """Return a Franka arm (Menagerie's too) without its hand; `ee` is the flange, turned like the hand."""
+    return replace(
+        robot, name=f"{robot.name}_arm", make_spec=partial(_bare_arm_spec, robot.make_spec), gripper=None
     )
 
 
-def _fr3_arm_spec() -> mujoco.MjSpec:
+def _bare_arm_spec(make_spec: Callable[[], mujoco.MjSpec]) -> mujoco.MjSpec:
     """Return the arm up to its flange, turned so that its x points forward at HOME."""
-    spec = fr3.fr3_spec()
-    spec.delete(spec.body("hand"))  # its joints, actuator, tendon and equality go with it
+    spec = make_spec()
+    hand = spec.body("hand")
+    if spec.site(FLANGE_SITE) is None:
+        hand.parent.add_site(name=FLANGE_SITE, pos=[0.0, 0.0, fr3.FLANGE_OFFSET_M], group=4)
+    spec.delete(hand)  # its joints, actuator, tendon and equality go with it
+    for own in fr3.fr3_spec().materials:
+        if spec.material(own.name) is None:
+            spec.add_material(name=own.name, rgba=own.rgba, specular=own.specular, shininess=own.shininess)
     flange, yaw = spec.site(FLANGE_SITE), fr3.HAND_YAW_RAD
     flange.quat = np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
     flange.parent.add_site(name=EE_SITE, pos=flange.pos, quat=flange.quat, group=4)

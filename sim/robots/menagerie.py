@@ -81,7 +81,7 @@ def load(name: str) -> RobotModel:
         ValueError: The package is missing, or the model is neither cached nor under
             `MENAGERIE_ROOT`; says what to do.
     """
-    path = _find(name)
+    path = find(name)
     adaptation = ADAPTED[name]
     make_spec = _spec_factory(path, adaptation)
     ranges = make_spec().compile().jnt_range[: len(adaptation.joint_names)]
@@ -110,26 +110,36 @@ def load(name: str) -> RobotModel:
     )
 
 
-def _find(name: str) -> str:
-    """Return the path of the model's XML without ever downloading."""
+def find(name: str, model: str | None = None, instead: str = "robot=fr3") -> str:
+    """Return the path of a model's XML without ever downloading.
+
+    Args:
+        name: Robot in the package.
+        model: Which of its models; its default one if None.
+        instead: What needs no package, for the error.
+
+    Raises:
+        ValueError: The package is missing, or the model is neither cached nor under
+            `MENAGERIE_ROOT`; says what to do.
+    """
     try:
         import mujoco_menagerie  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
-            f"robot=menagerie/{name} needs `pip install mujoco-menagerie`; or use robot=fr3"
+            f"menagerie/{name} needs `pip install mujoco-menagerie`; or use {instead}"
         ) from error
     robot, cache = mujoco_menagerie.get(name), mujoco_menagerie.Cache()
     if cache.root is None and not cache.is_cached(robot):
         raise ValueError(
-            f"robot=menagerie/{name} is not in {cache.dir}: run `mujoco-menagerie prefetch {name}` "
-            "where there is a network, set MENAGERIE_ROOT to a checkout of mujoco_menagerie, or use robot=fr3"
+            f"menagerie/{name} is not in {cache.dir}: run `mujoco-menagerie prefetch {name}` where there "
+            f"is a network, set MENAGERIE_ROOT to a checkout of mujoco_menagerie, or use {instead}"
         )
     try:
-        path = robot.xml(robot.default_model, cache)
+        path = robot.xml(model or robot.default_model, cache)
     except mujoco_menagerie.MenagerieError as error:
-        raise ValueError(f"robot=menagerie/{name}: {error}; or use robot=fr3") from error
+        raise ValueError(f"menagerie/{name}: {error}; or use {instead}") from error
     if not path.is_file():
-        raise ValueError(f"robot=menagerie/{name}: {path} is missing; or use robot=fr3")
+        raise ValueError(f"menagerie/{name}: {path} is missing; or use {instead}")
     return str(path)
 
 

@@ -11,9 +11,9 @@ import yaml
 
 from perception_tools.geometry import Transform
 from sim.batch.settings import check_types
-from sim.robots import menagerie, shadow
+from sim.robots import menagerie, menagerie_hands, shadow
 from sim.robots.allegro import ALLEGRO
-from sim.robots.compose import HAND_PREFIX, ArmHandModel, arm_with_hand, fr3_arm
+from sim.robots.compose import HAND_PREFIX, ArmHandModel, arm_with_hand, fr3_arm, without_gripper
 from sim.robots.fr3 import FR3
 from sim.robots.hand import HandModel
 from sim.robots.leap import LEAP
@@ -37,7 +37,7 @@ class ArmHandConfig:
     """An arm with a dexterous hand on its flange.
 
     Attributes:
-        arm: Name of an arm; `fr3` gives up its gripper.
+        arm: Name of an arm; one with a gripper gives it up.
         hand: Name of a hand.
         pos_m: The hand's root on the flange [m].
         quat_wxyz: Its orientation there.
@@ -64,7 +64,7 @@ def robot_names() -> tuple[str, ...]:
 
 def hand_names() -> tuple[str, ...]:
     """Return the hands that `load_hand` knows."""
-    return tuple(_HANDS)
+    return (*_HANDS, *(f"menagerie/{name}" for name in menagerie_hands.HANDS))
 
 
 def load_robot(name: str | ArmHandConfig) -> RobotModel:
@@ -99,9 +99,11 @@ def load_hand(name: str) -> HandModel:
     Raises:
         ValueError: Unknown name (lists the valid ones), or a package that is missing (says which).
     """
-    if name not in _HANDS:
+    if name not in hand_names():
         raise ValueError(f"unknown hand {name!r}; hands: {', '.join(hand_names())}")
-    return _HANDS[name]()
+    if name in _HANDS:
+        return _HANDS[name]()
+    return menagerie_hands.load(name.removeprefix("menagerie/"))
 
 
 def read_arm_hand(path: Path) -> ArmHandConfig:
@@ -132,6 +134,7 @@ def load_arm_hand(config: ArmHandConfig) -> ArmHandModel:
     Raises:
         ValueError: Unknown arm or hand (lists the valid ones), or one that has no free flange.
     """
-    arm = load_robot("fr3_arm" if config.arm == "fr3" else config.arm)
+    arm = load_robot(config.arm)
+    arm = arm if arm.gripper is None else without_gripper(arm)
     mount = Transform.from_parts(config.pos_m, config.quat_wxyz, parent="flange", child="hand")
     return arm_with_hand(arm, load_hand(config.hand), mount, config.prefix)

@@ -291,9 +291,9 @@ def test_warp_takes_the_model(robot):
 
 def test_bad_input_says_what_to_do():
     pose = compose.palm_pose([0, 0, 0], "up")
-    with pytest.raises(ValueError, match="use fr3_arm"):
+    with pytest.raises(ValueError, match="see without_gripper"):
         compose.arm_with_hand(fr3.FR3, ALLEGRO)
-    with pytest.raises(ValueError, match="use fr3_arm"):
+    with pytest.raises(ValueError, match="see without_gripper"):
         compose.attach_hand(fr3.fr3_spec(), ALLEGRO.make_spec())
     with pytest.raises(ValueError, match="prefix"):
         compose.attach_hand(UR5E.make_spec(), ALLEGRO.make_spec(), prefix="")
