@@ -80,7 +80,12 @@ def _limits(about: Mapping[str, Any]) -> list[str]:
     limits = about.get("limits", [])
     lines = [limits] if isinstance(limits, str) else list(limits)
     lines += ["Measured in simulation, with the settings above; nothing is known of others."]
-    if about.get("evaluation"):
+    evaluation = about.get("evaluation")
+    if evaluation and "seed" in evaluation:  # of habilis eval
+        lines += [
+            f"Success is of episodes that training never used, with seeds from {evaluation['seed']} on."
+        ]
+    elif evaluation:
         lines += [
             "The best of the evaluations during training, so a little high; `habilis eval` uses fresh seeds."
         ]
@@ -90,7 +95,9 @@ def _limits(about: Mapping[str, Any]) -> list[str]:
 def _algorithm(algo: Any) -> str:
     """Return the algorithm's name from its configuration."""
     if isinstance(algo, Mapping):
-        return str(algo.get("name") or str(algo.get("_target_", "unknown")).rpartition(".")[2])
+        kind = str(algo.get("_target_", "unknown")).rpartition(".")[2]
+        name = algo.get("config", {}).get("algorithm")
+        return f"{name} ({kind})" if name else kind
     return str(algo or "unknown")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def export(invocation: Any) -> int:
     """
     from rich.console import Console
 
-    from policies.artifact import find_policy, load_policy
+    from policies.artifact import find_policy, load_policy, task_of
 
     if len(invocation.words) != 1:
         raise ValueError("name one policy: habilis export RUN_OR_POLICY [to=FOLDER]")
@@ -108,6 +109,7 @@ def export(invocation: Any) -> int:
     policy: Any = load_policy(source)
     if not hasattr(policy, "save"):
         raise ValueError(f"{source} is exported already; give the run or the .safetensors file it came from")
+    policy.about = {**policy.about, **_told(invocation.cfg, task_of(policy.about))}
     folder = Path(invocation.cfg.to) if invocation.cfg.to else find_policy(source).parent
     written = policy.save(folder)
     console = Console(stderr=invocation.json_to == "-")
@@ -116,3 +118,25 @@ def export(invocation: Any) -> int:
     if invocation.json_to:
         write_json({"folder": str(folder), "files": {p.name: str(p) for p in written}}, invocation.json_to)
     return 0
+
+
+def _told(cfg: Any, task: str | None) -> dict[str, Any]:
+    """Return what the user adds to a policy's origin.
+
+    Raises:
+        ValueError: If the file of figures is none, or is of another task.
+    """
+    told: dict[str, Any] = {}
+    if cfg.limits:
+        told["limits"] = str(cfg.limits)
+    if cfg.evaluation:
+        file = Path(cfg.evaluation)
+        try:
+            figures = json.loads(file.read_text(encoding="utf-8"))
+            kept = {k: figures[k] for k in ("score", "n", "ci95", "mean_return", "faults", "seed", "task")}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{file} is no result of `habilis eval --json FILE`: {error!r}") from error
+        if task not in (None, kept.pop("task")):
+            raise ValueError(f"{file} is of task {figures['task']}, the policy of {task}")
+        told["evaluation"] = kept
+    return told

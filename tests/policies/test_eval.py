@@ -13,7 +13,7 @@ pytest.importorskip("onnxscript", reason="onnxscript is not installed (extra `tr
 from omegaconf import OmegaConf  # noqa: E402
 
 from policies import shipped  # noqa: E402
-from policies.artifact import CARD, ONNX, WEIGHTS, save_policy  # noqa: E402
+from policies.artifact import CARD, ONNX, WEIGHTS, load_policy, save_policy  # noqa: E402
 from policies.networks import RnnNet  # noqa: E402
 
 pytestmark = pytest.mark.long
@@ -117,6 +117,23 @@ def test_export_writes_all_three_files(run_folder, tmp_path, capsys):
     assert (run_folder / "policy" / ONNX).is_file()
 
 
+def test_figures_of_eval_go_into_the_card(run_folder, tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    argv = ("env=reach", "episodes=2", "env.task.config.episode_s=0.2", "seed=77")
+    assert habilis.main(["eval", f"policy={run_folder}", *argv, "--json", str(file)]) == 0
+    out = tmp_path / "out"
+    figures(
+        "export", str(run_folder), f"to={out}", f"evaluation={file}", "limits=Never trained.", capsys=capsys
+    )
+    card = (out / CARD).read_text()
+    assert "| success | 0.0% of 2 episodes" in card and "with seeds from 77 on" in card
+    assert "* Never trained." in card
+    assert load_policy(out).about["evaluation"]["score"] == 0.0
+    file.write_text(json.dumps({**json.loads(file.read_text()), "task": "push"}))
+    code, _, err = run("export", str(run_folder), f"to={out}", f"evaluation={file}", capsys=capsys)
+    assert code == 2 and "is of task push, the policy of reach" in err
+
+
 @pytest.mark.parametrize(
     "argv, words",
     [
@@ -139,6 +156,7 @@ def test_export_writes_all_three_files(run_folder, tmp_path, capsys):
         (("eval", "policy=zero", "hold_s=long"), "hold_s is 'long'; use a number of seconds"),
         (("play", "policy=RUN", "env=push"), "was made for task reach"),
         (("export",), "name one policy"),
+        (("export", "RUN", "evaluation=none.json"), "none.json is no result of `habilis eval --json FILE`"),
         (("export", "nowhere"), "no policy at nowhere"),
         (("export", "RUN/policy/policy.onnx"), "is exported already"),
     ],
