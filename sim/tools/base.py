@@ -153,6 +153,35 @@ def require_positive(config: Any, *fields: str) -> None:
         )
 
 
+def require_not_negative(config: Any, *fields: str) -> None:
+    """Raise ValueError unless the named fields of a config are zero or more."""
+    for field in fields:
+        value = getattr(config, field)
+        require(value >= 0, f"{field} = {value} must not be negative")
+
+
+def require_rest_within_opening(config: Any) -> None:
+    """Raise ValueError if a config's `rest_opening_m` is more than its `max_opening_m`."""
+    rest_m, most_m = config.rest_opening_m, config.max_opening_m
+    require(rest_m <= most_m, f"rest_opening_m = {rest_m} exceeds max_opening_m = {most_m}: raise it")
+
+
+def squeeze_to_pinch(grip_width_m: float, opening_m: float) -> tuple[Affordance, ...]:
+    """Return the affordances of a tool whose arms a hand squeezes to close its tips.
+
+    Args:
+        grip_width_m: Extent that the hand spans at rest [m].
+        opening_m: Distance of the tips at rest [m].
+    """
+    along, across, back = (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (0.0, -1.0, 0.0)
+    return (
+        Affordance("squeeze", "grip", "grasp", along, across, grip_width_m),
+        Affordance("squeeze_left", "grip_left", "grasp", back, across, grip_width_m),
+        Affordance("squeeze_right", "grip_right", "grasp", across, across, grip_width_m),
+        Affordance("pinch", "tip", "act", along, across, opening_m),
+    )
+
+
 def new_tool() -> tuple[mujoco.MjSpec, Any]:
     """Return an empty specification in radians and its root body."""
     spec = mujoco.MjSpec()

@@ -17,7 +17,6 @@ import numpy as np
 
 from sim.tools.base import (
     STEEL_KG_M3,
-    Affordance,
     Rgb,
     ToolHandle,
     ToolModel,
@@ -28,7 +27,10 @@ from sim.tools.base import (
     finish,
     new_tool,
     require,
+    require_not_negative,
     require_positive,
+    require_rest_within_opening,
+    squeeze_to_pinch,
     turn_about_x,
 )
 from sim.tools.opening import HingeOpening
@@ -78,12 +80,10 @@ class PliersConfig:
     def __post_init__(self) -> None:
         require_positive(self, "length_m", "width_m", "max_opening_m", "density_kg_m3")
         require_positive(self, "handle_density_kg_m3", "friction")
-        for field in ("rest_opening_m", "stiffness_n_m_rad", "damping_ratio", "damping_n_m_s_rad"):
-            require(getattr(self, field) >= 0, f"{field} = {getattr(self, field)} must not be negative")
-        require(
-            self.rest_opening_m <= self.max_opening_m,
-            f"rest_opening_m = {self.rest_opening_m} exceeds max_opening_m = {self.max_opening_m}: raise it",
+        require_not_negative(
+            self, "rest_opening_m", "stiffness_n_m_rad", "damping_ratio", "damping_n_m_s_rad"
         )
+        require_rest_within_opening(self)
         require(
             self.max_opening_m <= self.jaw_m,
             f"max_opening_m = {self.max_opening_m} needs longer jaws than {self.jaw_m:.3f} m: raise length_m",
@@ -130,13 +130,7 @@ def pliers_model(config: PliersConfig | None = None) -> ToolModel:
     _add_bolt(spec, root, c)
     for name, at in (("pivot", 0.0), ("tip", c.tip_radius_m * np.cos(rest / 2)), ("grip", z)):
         add_site(root, name, (0, 0, at))
-    width = float(grips.opening_m(rest))
-    affordances = (
-        Affordance("squeeze", "grip", "grasp", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_left", "grip_left", "grasp", (0.0, -1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_right", "grip_right", "grasp", (0.0, 1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("pinch", "tip", "act", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), c.rest_opening_m),
-    )
+    affordances = squeeze_to_pinch(float(grips.opening_m(rest)), c.rest_opening_m)
     return finish(
         "pliers", spec, affordances, joint=hinge, damping_ratio=c.damping_ratio, damping=c.damping_n_m_s_rad,
         opening=tips, grip_opening=grips,

@@ -29,6 +29,7 @@ from sim.tools.base import (
     finish,
     new_tool,
     require,
+    require_not_negative,
     require_positive,
 )
 from sim.tools.opening import SlideOpening
@@ -75,8 +76,7 @@ class PlungerConfig:
 
     def __post_init__(self) -> None:
         require_positive(self, "length_m", "radius_m", "wall_m", "stroke_m", "density_kg_m3", "friction")
-        for field in ("rest_m", "stiffness_n_m", "damping_n_s_m", "friction_n"):
-            require(getattr(self, field) >= 0, f"{field} = {getattr(self, field)} must not be negative")
+        require_not_negative(self, "rest_m", "stiffness_n_m", "damping_n_s_m", "friction_n")
         require(
             self.stroke_m <= 0.9 * self.length_m,
             f"stroke_m = {self.stroke_m} exceeds 0.9 length_m = {0.9 * self.length_m:.4f}: raise length_m",

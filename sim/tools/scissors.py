@@ -29,7 +29,9 @@ from sim.tools.base import (
     finish,
     new_tool,
     require,
+    require_not_negative,
     require_positive,
+    require_rest_within_opening,
     turn_about_x,
 )
 from sim.tools.opening import HingeOpening
@@ -84,12 +86,10 @@ class ScissorsConfig:
     def __post_init__(self) -> None:
         require_positive(self, "length_m", "blade_height_m", "blade_thickness_m", "loop_width_m")
         require_positive(self, "max_opening_m", "density_kg_m3", "handle_density_kg_m3", "friction")
-        for field in ("rest_opening_m", "stiffness_n_m_rad", "damping_ratio", "damping_n_m_s_rad"):
-            require(getattr(self, field) >= 0, f"{field} = {getattr(self, field)} must not be negative")
-        require(
-            self.rest_opening_m <= self.max_opening_m,
-            f"rest_opening_m = {self.rest_opening_m} exceeds max_opening_m = {self.max_opening_m}: raise it",
+        require_not_negative(
+            self, "rest_opening_m", "stiffness_n_m_rad", "damping_ratio", "damping_n_m_s_rad"
         )
+        require_rest_within_opening(self)
         require(
             self.max_opening_m <= 1.4 * self.blade_m,
             f"max_opening_m = {self.max_opening_m} needs blades beyond {self.blade_m:.3f} m: raise length_m",

@@ -17,7 +17,6 @@ import numpy as np
 from sim.tools.base import (
     PLASTIC_KG_M3,
     STEEL_KG_M3,
-    Affordance,
     Rgb,
     ToolHandle,
     ToolModel,
@@ -28,7 +27,10 @@ from sim.tools.base import (
     finish,
     new_tool,
     require,
+    require_not_negative,
     require_positive,
+    require_rest_within_opening,
+    squeeze_to_pinch,
     turn_about_x,
 )
 from sim.tools.opening import HingeOpening
@@ -82,11 +84,8 @@ class TongsConfig:
         require_positive(self, "length_m", "width_m", "tip_width_m", "thickness_m", "max_opening_m")
         require_positive(self, "rest_opening_m", "stiffness_n_m_rad", "density_kg_m3", "tip_density_kg_m3")
         require_positive(self, "friction")
-        require(self.damping_ratio >= 0, f"damping_ratio = {self.damping_ratio} must not be negative")
-        require(
-            self.rest_opening_m <= self.max_opening_m,
-            f"rest_opening_m = {self.rest_opening_m} exceeds max_opening_m = {self.max_opening_m}: raise it",
-        )
+        require_not_negative(self, "damping_ratio")
+        require_rest_within_opening(self)
         require(
             self.max_opening_m <= self.length_m,
             f"max_opening_m = {self.max_opening_m} needs arms at least as long; length_m = {self.length_m}",
@@ -140,13 +139,7 @@ def tongs_model(config: TongsConfig | None = None) -> ToolModel:
         ("grip", _GRIP_AT * c.length_m),
     ):
         add_site(root, name, (0, 0, at))
-    width = float(grips.opening_m(rest))
-    affordances = (
-        Affordance("squeeze", "grip", "grasp", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_left", "grip_left", "grasp", (0.0, -1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_right", "grip_right", "grasp", (0.0, 1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("pinch", "tip", "act", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), c.rest_opening_m),
-    )
+    affordances = squeeze_to_pinch(float(grips.opening_m(rest)), c.rest_opening_m)
     return finish(
         "tongs", spec, affordances, joint=hinge, damping_ratio=c.damping_ratio,
         opening=tips, grip_opening=grips,

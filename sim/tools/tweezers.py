@@ -30,7 +30,10 @@ from sim.tools.base import (
     finish,
     new_tool,
     require,
+    require_not_negative,
     require_positive,
+    require_rest_within_opening,
+    squeeze_to_pinch,
     turn_about_x,
 )
 from sim.tools.opening import HingeOpening
@@ -78,12 +81,9 @@ class TweezersConfig:
             self, "length_m", "width_m", "thickness_m", "rest_opening_m", "max_opening_m", "density_kg_m3"
         )
         require_positive(self, "stiffness_n_m_rad", "friction")
-        require(self.damping_ratio >= 0, f"damping_ratio = {self.damping_ratio} must not be negative")
+        require_not_negative(self, "damping_ratio")
         require(self.tip in _TIP_WIDTH, f"unknown tip {self.tip!r}; tips: {', '.join(_TIP_WIDTH)}")
-        require(
-            self.rest_opening_m <= self.max_opening_m,
-            f"rest_opening_m = {self.rest_opening_m} exceeds max_opening_m = {self.max_opening_m}: raise it",
-        )
+        require_rest_within_opening(self)
         require(
             self.max_opening_m <= self.length_m,
             f"max_opening_m = {self.max_opening_m} needs arms at least as long; length_m = {self.length_m}",
@@ -189,13 +189,7 @@ def _laws(c: TweezersConfig) -> dict[str, HingeOpening]:
 
 
 def _affordances(c: TweezersConfig, grip: HingeOpening, rest: float) -> tuple[Affordance, ...]:
-    width = float(grip.opening_m(rest))
-    return (
-        Affordance("squeeze", "grip", "grasp", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_left", "grip_left", "grasp", (0.0, -1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("squeeze_right", "grip_right", "grasp", (0.0, 1.0, 0.0), (0.0, 1.0, 0.0), width),
-        Affordance("pinch", "tip", "act", (0.0, 0.0, 1.0), (0.0, 1.0, 0.0), c.rest_opening_m),
-    )
+    return squeeze_to_pinch(float(grip.opening_m(rest)), c.rest_opening_m)
 
 
 def _add_sleeve(body: Any, side: str, c: TweezersConfig, material: str, frame: Any) -> None:
