@@ -121,13 +121,16 @@ def git_state() -> dict[str, Any]:
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=30
         ).stdout.strip()
 
+    state: dict[str, Any] = {}
     try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
+        state["commit"] = git("rev-parse", "HEAD")
+        state["changed"] = bool(git("status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
-        return {}
+        pass  # no checkout, no git, or a disk so slow that its state stays unknown
+    return state
 
 
 def started() -> str:
