@@ -160,6 +160,7 @@ class ToolHandTask(HandTask):
         self.grasp = self._settled(physics)
         n, device = physics.num_envs, physics.device
         self._start = torch.zeros(n, 3, device=device)
+        self._held = torch.zeros(n, len(self.servos.names), device=device)
         self._stiffness = torch.ones(n, device=device)
         self._pending = torch.ones(0, device=device)
         self._physics, self._springs = physics, physics.model_field("jnt_stiffness")
@@ -188,6 +189,7 @@ class ToolHandTask(HandTask):
     def after_reset(self, ids: Tensor) -> None:
         """See `Task.after_reset`."""
         self._start[ids] = self.grip.pos[ids]
+        self._held[ids] = self.targets[ids]
         self._stiffness[ids] = self._pending
         if self.handle.stiffness and self.config.stiffness_factor > 1.0:
             springs = self._springs[ids].clone()
@@ -196,7 +198,7 @@ class ToolHandTask(HandTask):
 
     def memory(self) -> dict[str, Tensor]:
         """See `Task.memory`."""
-        return {"start": self._start, "stiffness": self._stiffness}
+        return {"start": self._start, "held": self._held, "stiffness": self._stiffness}
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
@@ -238,6 +240,8 @@ class ToolHandTask(HandTask):
         """See `Task.shaping_terms`."""
         return {
             "lost": ShapingTerm(-10.0, lambda: self.failed().float()),
+            # Fingers that have nothing to do stay where they are.
+            "posture": ShapingTerm(-1.0, lambda: (self.targets - self._held).square().mean(-1)),
             "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
         }
 

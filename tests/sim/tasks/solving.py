@@ -36,9 +36,9 @@ def run(env: BatchEnv, seed: int = 0) -> list[Tensor]:
     return history
 
 
-def start(name: str, difficulty: float, num_envs: int = 64) -> tuple[BatchEnv, dict[str, Tensor]]:
+def start(name: str, difficulty: float, num_envs: int = 64, **settings) -> tuple[BatchEnv, dict[str, Tensor]]:
     """Return an environment and its first observations at a difficulty."""
-    env = make_env(name, num_envs, difficulty=difficulty)
+    env = make_env(name, num_envs, difficulty=difficulty, **settings)
     return env, env.reset(seed=5)
 
 

@@ -69,6 +69,62 @@ def test_goals_at_which_the_tweezers_would_fall_are_refused():
         solving.make_env("tweezer_hand", 1, rest_opening_m=0.15, length_m=0.2)
 
 
+def test_a_palm_that_turns_sees_its_tool_unchanged():
+    """The tool is observed in the palm's frame: the hand of an arm sees it as the fixed one does."""
+    fixed, _ = solving.start(
+        "tweezer_hand", 0.0, num_envs=1, length_m=0.18, rest_opening_m=0.04, width_m=0.014
+    )
+    moved, _ = solving.start("tweezer_pick", 0.0, num_envs=1)
+    there, here = (env.task.observe() for env in (fixed, moved))
+    assert torch.allclose(there["tool_pos"], here["tool_pos"], atol=0.005)
+    assert torch.allclose(there["tool_axes"], here["tool_axes"], atol=0.1)
+    assert (there["tool_axes"].reshape(2, 3, -1).norm() - 2**0.5).abs() < 1e-5  # two unit vectors
+
+
+def test_an_object_stops_the_tips_and_a_lower_goal_asks_for_force():
+    env = solving.make_env("tweezer_hand", 16, object_share=1.0, length_m=0.18, rest_opening_m=0.04)
+    task, obs = env.task, env.reset()
+    width = task.object_m
+    assert (width > 0.004).all() and (width < 0.018).all() and width.std() > 0.001
+    # No goal asks for more than pinch_n: it reaches at most 3 mm/N * 1.2 N = 3.6 mm below the width.
+    assert (obs["desired_goal"][:, 0] >= width - 0.0036 - 1e-6).all()
+    assert (task.pinch_n == 0).all()
+    axis = task.grasp.closed_targets - task.grasp.open_targets
+    squeeze = (axis / axis.abs().max()).expand(16, -1)
+    for k in range(40):  # 0.32 rad in all: three quarters of the synergy's way, then hold
+        obs, *_ = env.step(squeeze * (k < 8))
+    assert (task.opening[:, 0] - width).abs().max() < 0.0003  # stopped by the object
+    force = task.pinch_n[:, 0]
+    assert (force > 0.3).all() and (force < 6.0).all()
+    assert torch.allclose(obs["achieved_goal"][:, 0], task.opening[:, 0] - 0.003 * force, atol=1e-6)
+
+
+def test_objects_come_in_their_share_and_go_with_the_episode():
+    env = solving.make_env("tweezer_hand", 64, object_share=0.5)
+    env.reset()
+    first = env.task.object_m.clone()
+    share = float((first > 0).float().mean())
+    assert 0.3 < share < 0.7
+    limits = env.physics.model_field("jnt_range")[:, env.task.hinge.ids[0], 0]
+    assert torch.allclose(env.task.handle.opening_m(limits), first, atol=1e-6)
+    env.reset()
+    assert not torch.equal(env.task.object_m, first)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"object_share": 1.5}, "object_share is 1.5; use a share"),
+        ({"object_m": (0.02, 0.01)}, "object_m is"),
+        ({"compliance_m_n": 0.0}, "compliance_m_n"),
+        ({"pinch_n": -1.0}, "pinch_n"),
+    ],
+)
+def test_objects_that_can_not_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_task("tweezer_hand", **settings)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "least"), [("nominal", 0.98), ("randomised", 0.95)])
 def test_solver_rate(preset, least):

@@ -6,7 +6,13 @@ pytest.importorskip("torch", reason="torch is missing: pip install 'habilis[trai
 
 import torch
 
-from sim.tasks.small_objects import OBJECTS_M, draw_objects
+from policies.artifact import batch_act, save_policy
+from policies.hierarchy_files import load_hierarchy
+from policies.networks import MlpNet
+from sim.robots.allegro import JOINTS
+from sim.tasks.learned_hand import OPENING_M, store_with_upper
+from sim.tasks.registry import make_solver, make_task
+from sim.tasks.small_objects import OBJECTS_M, UNSEEN, draw_objects, unseen_objects
 from sim.tasks.tweezer_pick import flange_to_hand
 from tests.sim.tasks import solving
 
@@ -92,6 +98,97 @@ def test_fingers_that_open_wide_lose_the_tweezers():
 
 def test_solver_lifts_objects():
     env = solving.make_env("tweezer_pick", 8)
+    history = solving.run(env)
+    assert history[-1].float().mean() >= 0.75 and not history[0].any()
+
+
+UPPER = {"hand": "policy", "decimation": 50, "ticks": 5}
+
+
+def test_unseen_objects_are_no_trained_ones():
+    """A sphere is no trained kind; every other has an extent outside its kind's ranges."""
+    assert unseen_objects(0) + unseen_objects(1) == UNSEEN and len(UNSEEN) == 10
+    for solid in UNSEEN:
+        spans = [spans for kind, *spans in OBJECTS_M if kind == solid.kind]
+        inside = [
+            all(low <= x <= high for x, (low, high) in zip(solid.extents_m, s, strict=True)) for s in spans
+        ]
+        assert not any(inside), solid
+        assert solid.extents_m[0] <= 0.020
+    env, _ = solving.start("tweezer_pick", 1.0, num_envs=8, objects="unseen", objects_seed=1)
+    assert torch.allclose(env.task.widths_m, torch.tensor([s.extents_m[0] for s in UNSEEN[5:]]))
+
+
+def test_a_hand_of_joints_is_driven_joint_by_joint():
+    env, _ = solving.start("tweezer_pick", 0.0, num_envs=1, hand="joints")
+    assert env.spec.action.names == ("x", "y", "z", "yaw", *JOINTS)
+    action = torch.zeros(1, env.num_actions)
+    action[0, -1] = 1.0
+    before = env.ctrl.clone()
+    env.step(action)
+    # Only the last servo of the hand moves, by the low level's step of 0.04 rad; the arm holds its pose.
+    assert float((env.ctrl - before)[0, -1]) == pytest.approx(0.04, abs=1e-6)
+    assert ((env.ctrl - before)[0, 7:-1] == 0).all()
+    with pytest.raises(ValueError, match="drives no single joints"):
+        make_solver("tweezer_pick", env)
+
+
+@pytest.mark.parametrize("opening_m", [0.008, 0.022])
+def test_the_learned_hand_brings_the_tips_to_the_opening_asked_for(opening_m):
+    env, _ = solving.start("tweezer_pick", 0.0, num_envs=2, **UPPER)
+    assert env.spec.action.names == ("x", "y", "z", "yaw", "opening") and env.spec.step_dt == 0.2
+    low, high = OPENING_M
+    action = torch.zeros(2, 5)
+    action[:, 4] = 2 * (opening_m - low) / (high - low) - 1
+    for _ in range(10):
+        env.step(action)
+    assert (env.task.opening - opening_m).abs().max() < 0.002
+
+
+def test_upper_and_lower_level_act_together_as_one_stored_policy(tmp_path):
+    """Above the hand's own loop at 5 Hz, and as one artifact at 25 Hz, they do the same."""
+    above, _ = solving.start("tweezer_pick", 1.0, num_envs=3, **UPPER)
+    joints, _ = solving.start("tweezer_pick", 1.0, num_envs=3, hand="joints")
+    torch.manual_seed(0)
+    keys, size = ("observation", "desired_goal"), above.spec.obs["observation"].shape[0] + 3
+    net = MlpNet(keys, (size, 16, 5))
+    net.net[-1].weight.data.mul_(0.3)
+    save_policy(tmp_path / "upper", net, above.spec, {"task": "tweezer_pick"})
+    store_with_upper(tmp_path / "upper", "tweezer_hand", joints.spec, tmp_path / "whole")
+    whole = load_hierarchy(tmp_path / "whole")
+    act = batch_act(whole)
+    one, two = above.reset(seed=5), joints.reset(seed=5)
+    whole.reset()
+    for _ in range(5):
+        one, *_ = above.step(net.act(one))
+        for _ in range(5):
+            two, *_ = joints.step(act(two))
+        assert torch.allclose(above.task.tip_pos, joints.task.tip_pos, atol=5e-4)
+        assert torch.allclose(above.task.opening, joints.task.opening, atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hand": "gloves"}, "hand"),
+        ({"objects": "all"}, "objects"),
+        ({"decimation": 10, "ticks": 3}, "decimation is 10, no multiple of 3 ticks"),
+    ],
+)
+def test_what_is_not_there_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_task("tweezer_pick", **settings)
+
+
+def test_a_lower_level_of_another_rate_or_name_is_refused():
+    with pytest.raises(ValueError, match=r"acts every 0\.04 s, task tweezer_hand every 0\.2 s"):
+        solving.make_env("tweezer_pick", 1, hand="policy", decimation=50)
+    with pytest.raises(ValueError, match="no weights ship for experiment 'nothing'"):
+        solving.make_env("tweezer_pick", 1, low_level="nothing", **UPPER)
+
+
+def test_the_scripted_upper_level_lifts_objects_with_the_learned_hand():
+    env = solving.make_env("tweezer_pick", 8, preset="randomised", **UPPER)
     history = solving.run(env)
     assert history[-1].float().mean() >= 0.75 and not history[0].any()
 
