@@ -19,6 +19,7 @@ EXAMPLES = {  # files that docs/extending.md tells its reader to make
     "configs/model/count_containers.yaml",
 }
 PLACEHOLDERS = {"NAME", "FAMILY", "SEED", "FOLDER", "own_color", "count_containers", "<", "…"}
+CONFIGS = ("run", "bench", "play", "bench_sim", "train", "eval", "export")
 NOT_CONFIG = {"key=value", 'frame="camera"', 'frame="robot"', 'expected="refused"'}
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -76,7 +77,8 @@ def test_commands_exist_and_their_keys_compose(page):
         assert name in habilis.COMMANDS, f"{page.name}: {line}"
         _, overrides, _ = habilis._split(rest)
         if overrides and not any(word in o for o in overrides for word in PLACEHOLDERS - {"NAME"}):
-            habilis.compose(habilis.COMMANDS[name].config, overrides)
+            jobs = habilis.expand(overrides) if "-m" in rest else [overrides]
+            habilis.compose(habilis.COMMANDS[name].config, jobs[0])
 
 
 @page_of
@@ -85,7 +87,7 @@ def test_inline_overrides_compose(page):
         key = span.split("=")[0].lstrip("+")
         if not _OVERRIDE.match(span) or span in NOT_CONFIG or any(word in span for word in PLACEHOLDERS):
             continue
-        configs = [c for c in ("run", "bench", "play", "bench_sim") if has_key(c, key)]
+        configs = [c for c in CONFIGS if has_key(c, key)]
         habilis.compose("run" if span.startswith("+") or not configs else configs[0], [span])
 
 
