@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from policies.policy import ArraySpec, PolicySpec
+from policies.policy import PolicySpec
 from sim.batch import state_file
-from sim.batch.curriculum import CurriculumConfig, LearningProgress
+from sim.batch.curriculum import CurriculumConfig
 from sim.batch.disturbance import ActionDelay, Pushes, SensorNoise
+from sim.batch.episodes import Episodes
 from sim.batch.faults import FaultLog
 from sim.batch.handles import ResetState
 from sim.batch.physics import Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
-from sim.batch.rng import EnvRandom, episode_keys
+from sim.batch.scene import compile_scene, default_state, policy_spec
 from sim.batch.scores import Scores
 from sim.batch.settings import check_types
 from sim.batch.task import Task
@@ -93,15 +94,12 @@ class BatchEnv:
         if task.config.decimation % self._ticks:
             raise ValueError(f"decimation is {task.config.decimation}, no multiple of {self._ticks} ticks")
         self._ctrl = self.physics.field("ctrl").clone()
-        self._defaults = self._default_state()
-        self._all = torch.arange(n, device=device)
-        self._seeds = self._all + self.config.seed
-        self._episode = torch.full((n,), -1, dtype=torch.int64, device=device)
-        self._steps = torch.zeros(n, dtype=torch.int64, device=device)
-        self._key = torch.zeros(n, dtype=torch.int64, device=device)
-        self.curriculum = LearningProgress(self.config.curriculum.num_bins, self.config.curriculum, device)
-        self._arm = torch.zeros(n, dtype=torch.int64, device=device)
-        self.difficulty = torch.full((n,), task.config.difficulty, device=device)
+        self._defaults = default_state(self.physics.model, device)
+        cfg = self.config
+        self._episodes = Episodes(n, cfg.seed, task.config.difficulty, cfg.curriculum, device)
+        self._all, self._key = self._episodes.everyone, self._episodes.key
+        self._steps = self._episodes.steps
+        self.curriculum, self.difficulty = self._episodes.curriculum, self._episodes.difficulty
         self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
         self._scores = Scores(task, n, device)
         self._spread = spread = task.randomization(task.config.preset)
@@ -115,7 +113,7 @@ class BatchEnv:
         task.observe()  # which tells the quantities that are sensed
         self._noise.ready()
         self._obs = self._observe()
-        self._spec = self._make_spec()
+        self._spec = policy_spec(task, self._actions)
 
     # ---- the contract -------------------------------------------------------------------------------
 
@@ -142,7 +140,7 @@ class BatchEnv:
     @property
     def episode(self) -> Tensor:
         """Number of the episode of its seed, int64 (num_envs,)."""
-        return self._episode
+        return self._episodes.number
 
     @property
     def episode_step(self) -> Tensor:
@@ -164,8 +162,7 @@ class BatchEnv:
         """
         ids = self._all if mask is None else self._all[self._checked(mask)]
         if seed is not None:
-            self._seeds[ids] = ids + seed
-            self._episode[ids] = -1
+            self._episodes.reseed(ids, seed)
             if mask is None:
                 self.curriculum.forget()
         self._reset_envs(ids)
@@ -196,7 +193,7 @@ class BatchEnv:
         fault = self.physics.faults()
         is_bad = bool(fault.any())
         if is_bad:
-            self.faults.dump(self._ctrl, fault, self._seeds, self._episode, self._steps)
+            self.faults.dump(self._ctrl, fault, self._episodes.seeds, self.episode, self._steps)
         self.faults.remember(self._ctrl)
         self.task.after_step()
 
@@ -219,8 +216,7 @@ class BatchEnv:
         if len(ended):
             won = success[ended].to(torch.float32)
             info["episode"] = self._scores.of(ended) | {"length": self._steps[ended], "success": won}
-            if self.config.curriculum.enabled:
-                self.curriculum.update(self._arm[ended], won)
+            self._episodes.end(ended, won)
             if self.config.auto_reset:
                 self._reset_envs(ended)
                 obs = self._observe()
@@ -308,13 +304,8 @@ class BatchEnv:
 
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor, by name, that the next step depends on besides physics."""
-        memory = {
-            "seeds": self._seeds, "episode": self._episode, "key": self._key, "difficulty": self.difficulty,
-            "last_action": self.task.last_action, "sums": self._scores.sums, "arm": self._arm,
-        }  # fmt: skip
-        memory |= self._delay.memory()
-        memory |= {f"curriculum.{k}": v for k, v in self.curriculum.memory().items()}
-        return memory | self._carried()
+        memory = {"last_action": self.task.last_action, "sums": self._scores.sums}
+        return memory | self._episodes.memory() | self._delay.memory() | self._carried()
 
     # ---- parts of a step ----------------------------------------------------------------------------
 
@@ -363,12 +354,7 @@ class BatchEnv:
     def _reset_envs(self, ids: Tensor) -> None:
         if not len(ids):
             return
-        self._episode[ids] += 1
-        self._steps[ids] = 0
-        self._key[ids] = episode_keys(self._seeds[ids], self._episode[ids])
-        random = EnvRandom(self._key[ids])
-        if self.config.curriculum.enabled:
-            self._draw_difficulty(ids, random)
+        random = self._episodes.begin(ids)
         fields = draw_model_fields(self._spread, self.physics.model, random)
         if fields:
             self.physics.write_model(ids, fields)
@@ -384,47 +370,9 @@ class BatchEnv:
             term.reset(ids, state)
         self.task.after_reset(ids)
 
-    def _draw_difficulty(self, ids: Tensor, random: EnvRandom) -> None:
-        """Draw a bin by learning progress, and a difficulty in it."""
-        draw = random.uniform("difficulty", size=2)
-        self._arm[ids] = self.curriculum.sample(draw[:, 0])
-        width = self.task.config.difficulty / self.config.curriculum.num_bins
-        self.difficulty[ids] = (self._arm[ids] + draw[:, 1]) * width
-
-    def _default_state(self) -> ResetState:
-        model = self.physics.model
-        data = mujoco.MjData(model)
-        if model.nkey:
-            mujoco.mj_resetDataKeyframe(model, data, 0)
-        names = ("qpos", "qvel", "ctrl") + (("mocap_pos", "mocap_quat") if model.nmocap else ())
-        names += ("act",) if model.na else ()
-        return {
-            k: torch.as_tensor(getattr(data, k), dtype=torch.float32, device=self.physics.device)[None]
-            for k in names
-        }
-
     def _checked(self, mask: Tensor) -> Tensor:
         if mask.dtype != torch.bool or tuple(mask.shape) != (self.num_envs,):
             raise ValueError(
                 f"mask is {mask.dtype} of shape {tuple(mask.shape)}; expected bool ({self.num_envs},)"
             )
         return mask.to(self.physics.device)
-
-    def _make_spec(self) -> PolicySpec:
-        parts = self.task.observe()
-        names = tuple(f"{k}.{i}" for k, v in parts.items() for i in range(v.shape[1]))
-        goal = self.task.goal_spec
-        obs = {"observation": ArraySpec((len(names),), names), "achieved_goal": goal, "desired_goal": goal}
-        hidden = tuple(f"{k}.{i}" for k, v in self.task.privileged().items() for i in range(v.shape[1]))
-        if hidden:
-            obs["privileged"] = ArraySpec((len(hidden),), hidden)
-        action_names = tuple(name for term in self._actions for name in term.names)
-        action = ArraySpec((self.num_actions,), action_names, low=-1.0, high=1.0)
-        return PolicySpec(obs=obs, action=action, goal=goal, step_dt=self.task.config.step_dt)
-
-
-def compile_scene(task: Task) -> mujoco.MjModel:
-    """Compile a task's scene with its time step."""
-    spec = task.scene()
-    spec.option.timestep = task.config.physics_dt
-    return spec.compile()
