@@ -51,6 +51,7 @@ class OffPolicyConfig:
             they have not seen (Ball et al., 2023, arXiv 2302.02948, section 4.2).
         nap: Normalise-and-project: layer norm, and hidden weights keep their norms (arXiv 2407.01800).
         learning_rate: Step size of Adam.
+        decay_steps: Environment steps over which it falls, linearly, to a tenth; 0: it stays.
         batch_size: Transitions per gradient step.
         gamma: Discount per control step.
         tau: Share by which the target critics follow, per gradient step.
@@ -71,6 +72,7 @@ class OffPolicyConfig:
     layer_norm: bool = False
     nap: bool = False
     learning_rate: float = 0.001
+    decay_steps: int = 0
     batch_size: int = 256
     gamma: float = 0.95
     tau: float = 0.02
@@ -112,10 +114,11 @@ class OffPolicyHer:
         if self._batch.task.config.reward != "sparse":
             raise ValueError("hindsight goals need sparse rewards; set env.task.config.reward=sparse")
         self._demonstrator, self._prefilled = demonstrator, 0
+        self.model: Any = None
         if self.config.prefill.episodes and demonstrator is None:
             raise ValueError("algo.config.prefill.episodes needs a demonstrator, and this task has none")
         self._env: VecEnv = VecCheckNan(env, raise_exception=True)
-        self.model: Any = make_model(self._env, self.config, seed)
+        self.model = make_model(self._env, self.config, seed, self._rate)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._scaled = False
         self._norms = self._project() if self.config.nap else None
@@ -232,6 +235,12 @@ class OffPolicyHer:
         found = {"actor": model.policy.actor.optimizer, "critic": model.policy.critic.optimizer}
         entropy = getattr(model, "ent_coef_optimizer", None)
         return found | ({"entropy": entropy} if entropy is not None else {})
+
+    def _rate(self, remaining: float) -> float:
+        """Return the learning rate of now; SB3's share of what remains is that of one advance only."""
+        config = self.config
+        gone = min(1.0, self.env_steps / config.decay_steps) if config.decay_steps and self.model else 0.0
+        return config.learning_rate * (1.0 - 0.9 * gone)
 
     def _project(self) -> list[float]:
         """Let each update of actor and critics end with their hidden weights at the norms of now."""

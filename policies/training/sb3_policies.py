@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +94,9 @@ class GoalFeatures(BaseFeaturesExtractor):
         return torch.cat([*parts, observations["desired_goal"] - observations["achieved_goal"]], -1)
 
 
-def make_model(env: VecEnv, config: OffPolicyConfig, seed: int) -> OffPolicyAlgorithm:
+def make_model(
+    env: VecEnv, config: OffPolicyConfig, seed: int, rate: Callable[[float], float]
+) -> OffPolicyAlgorithm:
     """Build SAC, TD3 or TQC with a hindsight replay.
 
     Raises:
@@ -103,7 +105,7 @@ def make_model(env: VecEnv, config: OffPolicyConfig, seed: int) -> OffPolicyAlgo
     if config.activation not in ACTIVATIONS:
         raise ValueError(f"no activation {config.activation!r}; there are {', '.join(ACTIVATIONS)}")
     settings: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
+        "learning_rate": rate,
         "batch_size": config.batch_size,
         "gamma": config.gamma,
         "tau": config.tau,

@@ -259,3 +259,15 @@ def test_projected_weights_keep_their_norms():
     after = [float(w.detach().norm()) for w in weights]
     assert len(weights) == 2 and np.allclose(before, after, rtol=1e-5)
     trainer.close()
+
+
+def test_learning_rate_falls_to_a_tenth(tmp_path):
+    """Half of the steps gone: 1 - 0.9 / 2 = 0.55 of it; all of them: 0.1, and no less."""
+    trainer = make_trainer(decay_steps=800, learning_rate=0.01)
+    loop(trainer, tmp_path, 400).run()
+    assert trainer._rate(1.0) == pytest.approx(0.0055)
+    loop(trainer, tmp_path, 1200).run()
+    assert trainer._rate(1.0) == pytest.approx(0.001)
+    used = trainer.model.policy.actor.optimizer.param_groups[0]["lr"]
+    assert 0.00099 < used < 0.0055
+    trainer.close()
