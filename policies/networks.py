@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -265,6 +266,9 @@ class NormProjection:
 NETS: Final[dict[str, type[PolicyNet]]] = {"mlp": MlpNet, "rnn": RnnNet}
 """Kinds of networks that `make_net` builds."""
 
+OTHER_NETS: Final = {"cloud": "policies.cloud_nets:CloudNet"}
+"""Kinds that are imported when they are asked for."""
+
 
 def make_net(about: Mapping[str, Any]) -> PolicyNet:
     """Build what `PolicyNet.describe` described, with fresh weights.
@@ -274,6 +278,9 @@ def make_net(about: Mapping[str, Any]) -> PolicyNet:
     """
     settings = dict(about)
     kind = settings.pop("kind", None)
+    if kind in OTHER_NETS:
+        module, _, name = OTHER_NETS[kind].partition(":")
+        return getattr(importlib.import_module(module), name)(**settings)
     if kind not in NETS:
-        raise ValueError(f"no network {kind!r}; there are {', '.join(NETS)}")
+        raise ValueError(f"no network {kind!r}; there are {', '.join((*NETS, *OTHER_NETS))}")
     return NETS[kind](**settings)

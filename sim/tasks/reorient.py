@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar, Final, Literal
 
 import mujoco
@@ -16,18 +16,28 @@ from torch import Tensor
 
 from perception_tools.geometry import FloatArray
 from policies.policy import ArraySpec
+from sim.batch.actions import ActionTerm, JointTargets
 from sim.batch.handles import Body, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
-from sim.batch.rng import EnvRandom
+from sim.batch.rng import EnvRandom, mix
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.robots.allegro import PINCH
 from sim.robots.compose import palm_pose
 from sim.tasks.arm import action_penalty
 from sim.tasks.hand import TIP_RADIUS_M, HandTask, HandTaskConfig, TipReach, Vec3, hand_scene, settle
+from sim.tasks.reorient_cloud import CloudConfig, ReorientClouds
+from sim.tasks.rotations import (
+    angle_between,
+    angle_of,
+    quat_conjugate,
+    quat_mul,
+    quat_rotate,
+    rotation_vector,
+)
 from sim.tasks.views import add_goal_marker, add_view
 
-Palm = Literal["up", "down"]
+Palm = Literal["up", "down", "table"]
 Shape = Literal["cube", "box", "cylinder", "capsule", "ellipsoid"]
 
 FACES: Final = (
@@ -57,9 +67,45 @@ _GEOM: Final = {
 _STARTS: Final = 8
 _SETTLE_S: Final = 4.0
 _MIN_TURN_RAD: Final = 0.6
+_ROOT: Final[Vec3] = (-0.06, 0.0, 0.25)
 _SHOWN_AT: Final[dict[str, Vec3]] = {"up": (0.02, 0.16, 0.36), "down": (0.02, 0.17, 0.23)}
 _CENTRE: Final[dict[str, Vec3]] = {"up": (0.065, 0.005, 0.105), "down": (0.095, 0.012, 0.105)}
 """Centre of the object at the start, in the hand's root frame [m]."""
+_MAX_POWER_W: Final = 10.0
+_TOUCHES_M: Final = 0.001
+
+
+@dataclass(frozen=True)
+class ReorientWeights:
+    """Weights of the reward's terms; a term of weight 0 is not computed.
+
+    The defaults are for planning, where an episode can't be ended by choice. Where it can, as in learning,
+    rewards that are negative all along teach the hand to drop the object: `configs/experiment/reorient_*`
+    have weights after Chen et al.
+
+    Attributes:
+        angle: On the angle to the goal [1/rad].
+        aligned: On 1 / (angle + 0.1 rad), the main term of Chen et al.
+        success: Where the goal is achieved, every step.
+        position: On the distance of the object from where it starts [1/m].
+        tips: On the mean distance of the fingertips from the object's centre [1/m].
+        speed: On the object's angular speed [s/rad].
+        lost: Where the object is lost.
+        action: On the mean square of the action.
+        power: On the joints' power, the sum of |torque * speed|, at most 10 W [1/W].
+        table: Where the object touches the table: a weight below 0 asks for turning it in the air.
+    """
+
+    angle: float = -1.0
+    aligned: float = 0.1
+    success: float = 1.0
+    position: float = -10.0
+    tips: float = -2.0
+    speed: float = -0.02
+    lost: float = -10.0
+    action: float = -0.02
+    power: float = 0.0
+    table: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +113,8 @@ class ReorientConfig(HandTaskConfig):
     """Settings of `reorient`.
 
     Attributes:
-        palm: Where the palm faces.
+        palm: Where the palm faces: `up` or `down`, the object in the fingers; `table`, down over an object
+            that lies on the table.
         shape: The object.
         size_m: Its size: the edge of a cube, or the edge that its proportions refer to [m].
         mass_kg: Its mass [kg].
@@ -76,6 +123,11 @@ class ReorientConfig(HandTaskConfig):
         speed_m_s: Largest speed of the object that counts [m/s].
         spin_rad_s: Largest angular speed of the object that counts [rad/s].
         dropped_m: An object farther than this from where it started is lost [m].
+        smoothing: Share of the previous action in what the servos follow, in [0, 1).
+        oracle_stop_rad: The hand holds still while the true angle to the goal is less [rad], 0 for never: for
+            teachers, whose exploration would else never show them success, which is to be at rest.
+        cloud: What a student sees instead of the state.
+        weights: Weights of the reward's terms.
     """
 
     episode_s: float = 10.0
@@ -89,12 +141,38 @@ class ReorientConfig(HandTaskConfig):
     speed_m_s: float = 0.04
     spin_rad_s: float = 0.5
     dropped_m: float = 0.1
+    smoothing: float = 0.0
+    oracle_stop_rad: float = 0.0
+    cloud: CloudConfig = field(default_factory=CloudConfig)
+    weights: ReorientWeights = field(default_factory=ReorientWeights)
 
     def __post_init__(self) -> None:
         """Refuse what the hand can't hold."""
         super().__post_init__()
         if not 0.03 <= self.size_m <= 0.09:
             raise ValueError(f"size_m is {self.size_m} m; the hand turns objects of 0.03 to 0.09 m")
+        if not 0.0 <= self.smoothing < 1.0:
+            raise ValueError(f"smoothing is {self.smoothing}; use a number in [0, 1)")
+        if not 0.0 <= self.oracle_stop_rad <= self.tolerance_rad:
+            raise ValueError(
+                f"oracle_stop_rad is {self.oracle_stop_rad}; use 0 to tolerance_rad, {self.tolerance_rad}"
+            )
+
+    @property
+    def half_m(self) -> FloatArray:
+        """Half sizes of the object along its axes [m], (3,)."""
+        return np.array(_PROPORTIONS[self.shape]) * self.size_m / 2
+
+    @property
+    def facing(self) -> Literal["up", "down"]:
+        """Where the palm faces."""
+        return "up" if self.palm == "up" else "down"
+
+    @property
+    def root(self) -> Vec3:
+        """Position of the hand's root in world [m]; over a table, such that the object lies on it."""
+        x, y, z = _ROOT
+        return (x, y, _CENTRE["down"][0] + float(self.half_m[2])) if self.palm == "table" else (x, y, z)
 
 
 class Reorient(HandTask):
@@ -103,6 +181,10 @@ class Reorient(HandTask):
     Success and its thresholds are those of Chen et al., 2022 (Visual Dexterity, arXiv 2211.11744):
     an angle of at most 0.4 rad, joint speeds of at most 0.25 rad/s, 0.04 m/s, 0.5 rad/s. Difficulty is the
     largest angle of the goal from the start: from 0.6 rad to a half turn, about any axis.
+
+    Different from theirs: actions step the servos' last targets, not the measured joints, so that 0 holds a
+    grip; the mean acceleration is not part of success; what touches the table is told from the object's
+    pose, within 1 mm, not by a force.
     """
 
     name: ClassVar[str] = "reorient"
@@ -117,8 +199,8 @@ class Reorient(HandTask):
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
         c = self.config
-        spec = hand_scene(palm_pose((-0.06, 0.0, 0.25), c.palm))
-        half = np.array(_PROPORTIONS[c.shape]) * c.size_m / 2
+        spec = hand_scene(palm_pose(c.root, c.facing))
+        half = c.half_m
         body = spec.worldbody.add_body(name="object", pos=[0.0, 0.0, 0.4])
         body.add_freejoint(name="object")
         solid = body.add_geom(
@@ -139,13 +221,17 @@ class Reorient(HandTask):
             contype=0,
             conaffinity=0,
             mass=0,
+            group=1,
         )
-        for shown in (body, goal):
-            _add_faces(spec, shown, half, is_flat=c.shape in ("cube", "box"))
-        side = 1.0 if c.palm == "up" else -1.0
+        for shown, group in ((body, 2), (goal, 1)):
+            _add_faces(spec, shown, half, is_flat=c.shape in ("cube", "box"), group=group)
+        side, z = (1.0 if c.palm == "up" else -1.0), c.root[2]
         add_view(
-            spec, eye=(0.27, 0.3, 0.42 if c.palm == "up" else 0.1), target=(0.02, 0.05, 0.25 + 0.06 * side)
+            spec, eye=(0.27, 0.3, z + 0.17 if c.palm == "up" else 0.1), target=(0.02, 0.05, z + 0.06 * side)
         )
+        # What students see through: from above the fingers where they point up.
+        eye = (0.1, 0.16, z + 0.4) if c.palm == "up" else (0.27, 0.3, 0.1)
+        add_view(spec, eye=eye, target=(0.02, 0.02, z + 0.06 * side), name="cloud")
         return spec
 
     def bind(self, physics: Physics) -> None:
@@ -164,7 +250,29 @@ class Reorient(HandTask):
         k = physics.model.joint("object").qposadr[0]
         self._pose = slice(k, k + 7)
         self._centre = self._rest[:, k : k + 3].mean(0)
-        self._shown = torch.tensor(_SHOWN_AT[self.config.palm], device=device)
+        self._shown = torch.tensor(_SHOWN_AT[self.config.facing], device=device)
+        self._down = torch.tensor([0.0, 0.0, -1.0], device=device)
+        self._half = torch.as_tensor(self.config.half_m, dtype=torch.float32, device=device)
+        self._goal_quat = physics.field("mocap_quat")
+        self._torque = physics.field("qfrc_actuator")
+
+        n, c = physics.num_envs, self.config.cloud
+        self._clouds = None if c.source == "none" else ReorientClouds(physics, c, self._centre)
+        self._cloud_key, self._cloud_step = (
+            torch.zeros(n, dtype=torch.int64, device=device) for _ in range(2)
+        )
+        self._new_keys = self._cloud_key.clone()
+
+    def actions(self, physics: Physics) -> Sequence[ActionTerm]:
+        """See `Task.actions`."""
+        c = self.config
+        if not c.smoothing and not c.oracle_stop_rad:
+            return super().actions(physics)
+        return [SmoothedTargets(physics, self.servos.names, c.step_rad, c.smoothing, self._is_stopped)]
+
+    def _is_stopped(self) -> Tensor:
+        """Return where the oracle lets the hand hold still, bool (num_envs,)."""
+        return angle_between(self.object.quat, self._goal_quat[:, 0]) < self.config.oracle_stop_rad
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`: the object rests in the hand, for a cube with any face up."""
@@ -180,10 +288,31 @@ class Reorient(HandTask):
         angle = (_MIN_TURN_RAD + random.uniform("angle")[:, 0] * (largest - _MIN_TURN_RAD))[:, None]
         goal = quat_mul(torch.cat((torch.cos(angle / 2), torch.sin(angle / 2) * axis), -1), start)
         state["mocap_pos"][:, 0], state["mocap_quat"][:, 0] = self._shown, goal
+        self._new_keys = random.bits("cloud", 1)[:, 0]
         return torch.nn.functional.pad(goal, (0, 3))
 
+    def after_reset(self, ids: Tensor) -> None:
+        """See `Task.after_reset`."""
+        self._cloud_key[ids], self._cloud_step[ids] = self._new_keys, 0
+
+    def after_step(self) -> None:
+        """See `Task.after_step`."""
+        self._cloud_step += 1
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `Task.memory`: what the noise of clouds is drawn from."""
+        if self._clouds is None:
+            return {}
+        return {"cloud_key": self._cloud_key, "cloud_step": self._cloud_step}
+
     def observe(self) -> dict[str, Tensor]:
-        """See `Task.observe`."""
+        """See `Task.observe`: the state, or what a student sees."""
+        if self._clouds is None:
+            return self._observe_state()
+        cloud = self._clouds.read(mix(self._cloud_key ^ self._cloud_step))
+        return {"joint_pos": self.hand.pos, "target": self.targets, "cloud": cloud}
+
+    def _observe_state(self) -> dict[str, Tensor]:
         tips = self.tip_pos - self.object.pos[:, None]
         return self.observe_hand() | {
             "object_pos": self.object.pos - self.palm.pos,
@@ -192,6 +321,15 @@ class Reorient(HandTask):
             "object_angvel": self.object.angvel,
             "tip_to_object": tips.flatten(1),
         }
+
+    def privileged(self) -> dict[str, Tensor]:
+        """See `Task.privileged`: what is left to turn, of the goal that is shown; and the last action.
+
+        For students also the state, which their teachers observe.
+        """
+        left = quat_mul(self._goal_quat[:, 0], quat_conjugate(self.object.quat))
+        parts = {"turn": rotation_vector(left), "angle": angle_of(left), "last_action": self.last_action}
+        return parts if self._clouds is None else self._observe_state() | parts
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -225,21 +363,44 @@ class Reorient(HandTask):
         def angle(a: Tensor, d: Tensor) -> Tensor:
             return angle_between(a[..., :4], d[..., :4])
 
-        return {
-            "angle": GoalTerm(-1.0, angle),
-            "aligned": GoalTerm(0.1, lambda a, d: 1.0 / (angle(a, d) + 0.1)),
-            "success": GoalTerm(1.0, lambda a, d: self.success(a, d).float()),
+        terms = {
+            "angle": angle,
+            "aligned": lambda a, d: 1.0 / (angle(a, d) + 0.1),
+            "success": lambda a, d: self.success(a, d).float(),
         }
+        weights = asdict(self.config.weights)
+        return {name: GoalTerm(weights[name], fn) for name, fn in terms.items() if weights[name]}
 
     def shaping_terms(self) -> Mapping[str, ShapingTerm]:
         """See `Task.shaping_terms`."""
-        return {
-            "position": ShapingTerm(-10.0, lambda: self.distance),
-            "tips": ShapingTerm(-2.0, self._tip_distance),
-            "speed": ShapingTerm(-0.02, lambda: torch.linalg.vector_norm(self.object.angvel, dim=-1)),
-            "lost": ShapingTerm(-10.0, lambda: self.failed().float()),
-            "action": ShapingTerm(-0.02, lambda: action_penalty(self)),
+        terms = {
+            "position": lambda: self.distance,
+            "tips": self._tip_distance,
+            "speed": lambda: torch.linalg.vector_norm(self.object.angvel, dim=-1),
+            "lost": lambda: self.failed().float(),
+            "action": lambda: action_penalty(self),
+            "power": self._power,
+            "table": lambda: (self.clearance < _TOUCHES_M).float(),
         }
+        weights = asdict(self.config.weights)
+        return {name: ShapingTerm(weights[name], fn) for name, fn in terms.items() if weights[name]}
+
+    @property
+    def clearance(self) -> Tensor:
+        """Height of the object's lowest point over the table [m], (num_envs,)."""
+        down = quat_rotate(quat_conjugate(self.object.quat), self._down)
+        x, y, z = (down * self._half).abs().unbind(-1)
+        round_xy = torch.sqrt(x * x + y * y)
+        reach = {
+            "cylinder": lambda: round_xy + z,
+            "capsule": lambda: self._half[0] + (z / self._half[2]) * (self._half[2] - self._half[0]),
+            "ellipsoid": lambda: torch.sqrt(x * x + y * y + z * z),
+        }.get(self.config.shape, lambda: x + y + z)()
+        return self.object.pos[:, 2] - reach
+
+    def _power(self) -> Tensor:
+        power = (self._torque[:, self.hand.dofs] * self.hand.vel).abs().sum(-1)
+        return torch.clamp(power, max=_MAX_POWER_W)
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
@@ -268,7 +429,7 @@ class Reorient(HandTask):
             spin = np.array([math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)])
             quat = np.zeros(4)
             mujoco.mju_mulQuat(quat, spin, turned)
-            p_object = p_root + R_world_root @ np.array(_CENTRE[self.config.palm])
+            p_object = p_root + R_world_root @ np.array(_CENTRE[self.config.facing])
             data.joint("object").qpos[:] = np.concatenate((p_object, quat))
             late = settle(model, data.qpos.copy(), ctrl, _SETTLE_S)
             if np.abs(settle(model, late, ctrl, 1.0) - late).max() < 0.005:  # round ones may roll on and on
@@ -303,19 +464,44 @@ class Reorient(HandTask):
         return around(-0.0005), around(0.015)
 
 
-def quat_mul(a: Tensor, b: Tensor) -> Tensor:
-    """Return the products of quat_wxyz, (..., 4)."""
-    a, b = torch.broadcast_tensors(a, b)
-    w, v, u, x = a[..., :1], a[..., 1:], b[..., :1], b[..., 1:]
-    scalar = w * u - (v * x).sum(-1, keepdim=True)
-    return torch.cat((scalar, w * x + u * v + torch.linalg.cross(v, x)), -1)
+class SmoothedTargets:
+    """Steps of servo targets by actions that are smoothed: a share of the previous one is kept.
 
+    Args:
+        physics: The simulation.
+        actuators: Position actuators.
+        step_rad: Largest change of a target per control step [rad].
+        keep: Share of the previous smoothed action (0.2 in Chen et al.).
+        is_stopped: Where actions count as 0, bool (num_envs,).
+    """
 
-def angle_between(a: Tensor, b: Tensor) -> Tensor:
-    """Return the angle of the rotation between unit quat_wxyz [rad], (..., 4) to (...), in [0, pi]."""
-    # 2 atan2(|a - b|, |a + b|) is half the angle, exact near 0 where the arc cosine is not.
-    near, far = torch.linalg.vector_norm(a - b, dim=-1), torch.linalg.vector_norm(a + b, dim=-1)
-    return 4.0 * torch.atan2(torch.minimum(near, far), torch.maximum(near, far))
+    def __init__(
+        self,
+        physics: Physics,
+        actuators: Sequence[str],
+        step_rad: float,
+        keep: float,
+        is_stopped: Callable[[], Tensor],
+    ) -> None:
+        """See the class."""
+        self._targets, self._keep = JointTargets(physics, actuators, step=step_rad), keep
+        self._is_stopped = is_stopped
+        self.names = self._targets.names
+        self._last = torch.zeros(physics.num_envs, len(self.names), device=physics.device)
+
+    def apply(self, action: Tensor, ctrl: Tensor) -> None:
+        """See `ActionTerm.apply`."""
+        smoothed = torch.lerp(action, self._last, self._keep)
+        self._last.copy_(torch.where(self._is_stopped()[:, None], 0.0, smoothed))
+        self._targets.apply(self._last, ctrl)
+
+    def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
+        """See `ActionTerm.reset`."""
+        self._last[ids] = 0.0
+
+    def memory(self) -> dict[str, Tensor]:
+        """See `ActionTerm.memory`."""
+        return {"smoothed": self._last}
 
 
 def _geom_size(shape: str, half: FloatArray) -> list[float]:
@@ -323,7 +509,9 @@ def _geom_size(shape: str, half: FloatArray) -> list[float]:
     return {"cylinder": [x, z, 0.0], "capsule": [x, z - x, 0.0]}.get(shape, [x, y, z])
 
 
-def _add_faces(spec: mujoco.MjSpec, body: mujoco.MjsBody, half: FloatArray, *, is_flat: bool) -> None:
+def _add_faces(
+    spec: mujoco.MjSpec, body: mujoco.MjsBody, half: FloatArray, *, is_flat: bool, group: int
+) -> None:
     """Draw a coloured plate on each face, or a coloured knob on each side of a round object."""
     for k, (normal, rgb) in enumerate(FACES):
         n = np.array(normal)
@@ -339,7 +527,7 @@ def _add_faces(spec: mujoco.MjSpec, body: mujoco.MjsBody, half: FloatArray, *, i
             contype=0,
             conaffinity=0,
             mass=0.0,
-            group=2,
+            group=group,
         )
 
 
