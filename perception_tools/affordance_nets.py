@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from perception_tools.affordance_state import KINDS, LATENT, OUTPUTS
+from perception_tools.affordance_state import KINDS, LATENT, OUTPUTS, TOOLS
 
 _LOG_VAR: Final = (-12.0, 4.0)
 
@@ -156,8 +156,8 @@ class AffordanceNet(nn.Module):
         self.vote = nn.Linear(64, 4)
         self.axes = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 9))
         self.register_buffer("temperature", torch.ones(5))
-        self.register_buffer("latent_mean", torch.zeros(LATENT))
-        self.register_buffer("latent_precision", torch.eye(LATENT) * 1e-6)
+        self.register_buffer("latent_mean", torch.zeros(len(TOOLS), LATENT))
+        self.register_buffer("latent_precision", torch.eye(LATENT).repeat(len(TOOLS), 1, 1) * 1e-6)
 
     def describe(self) -> dict[str, Any]:
         """Return the sizes as JSON values; `kind` says what it is."""
@@ -202,9 +202,14 @@ class AffordanceNet(nn.Module):
         return dict(zip(OUTPUTS, self(points, log_scale), strict=True))
 
     def novelty(self, latent: Tensor) -> Tensor:
-        """Return the Mahalanobis distance of latents (batch, 32) from the trained tools', (batch, 1)."""
-        offset = latent - self.latent_mean
-        return ((offset @ self.latent_precision) * offset).sum(-1, keepdim=True).clamp(min=1e-12).sqrt()
+        """Return the Mahalanobis distance of latents (batch, 32) from the nearest kind of tools, (batch, 1).
+
+        It is in units of the distance that 99 % of the trained tools keep (Lee et al., 2018, arXiv
+        1807.03888, eq. 2, with a covariance per kind).
+        """
+        offset = (latent[:, None] - self.latent_mean)[:, :, None]
+        square = (offset @ self.latent_precision @ offset.transpose(-1, -2)).flatten(1)
+        return square.amin(1, keepdim=True).clamp(min=1e-12).sqrt()
 
 
 def _bounded_state(state: Tensor) -> Tensor:

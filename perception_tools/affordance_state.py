@@ -16,11 +16,13 @@ KINDS: Final = ("tweezers", "scissors", "pliers", "other")
 """Kinds of things in the order of the encoder's logits."""
 
 OTHER: Final = "other"
+TOOLS: Final = KINDS[:-1]
+"""Those with jaws."""
 LATENT: Final = 32
 """Size of the latent."""
 
 MAX_P_OTHER: Final = 0.5
-MAX_NOVELTY: Final = 1.5
+MAX_NOVELTY: Final = 1.0
 """Beyond either, a cloud is taken for something else than a tool with jaws."""
 
 OPENING, SIZE, TIP, APPROACH, ACROSS = range(5)
@@ -53,7 +55,8 @@ class ToolState:
         kind: Likeliest of `KINDS`.
         probability: Of that kind.
         p_other: Probability that it is no tool with jaws.
-        novelty: Distance of the latent from those of trained tools; above 1 it is like none of them.
+        novelty: Distance of the latent from those of the nearest kind of tools, in units of the distance
+            that 99 % of the trained ones keep; above 1 it is like none of them.
         opening_m: Distance of the tips [m].
         opening_sd_m: Its standard deviation [m].
         size_range_m: Least and greatest size that fits between the tips [m]. The least is 0: the tips of

@@ -15,10 +15,18 @@ from safetensors.torch import load_file, save_file
 from perception_tools.affordance_measure import measure
 from perception_tools.affordance_nets import AffordanceNet, AffordanceNetConfig
 from perception_tools.affordance_onnx import ABOUT_KEY, ONNX_FILE
-from perception_tools.affordance_state import OUTPUTS, FrameEncoder, Raw
+from perception_tools.affordance_state import OUTPUTS, TOOLS, FrameEncoder, Raw
+from perception_tools.geometry import FloatArray
 
 WEIGHTS_FILE: Final = "affordance.safetensors"
+CARD_FILE: Final = "card.md"
+_LIMITS: Final = """
+Limits: one tool per cloud, without table or hand. Kinds that it was not trained on (tongs) are refused or,
+worse, taken for another kind with the wrong end as the tips. The greatest size is what trained tools of this
+kind and size open to; a cloud does not show it. Trained on synthetic clouds alone.
+"""
 _NOVEL: Final = 0.99  # quantile of the trained tools' latents that is taken for the limit
+_SHRINK: Final = 1e-2
 
 
 class TorchEncoder(FrameEncoder):
@@ -48,43 +56,58 @@ def calibrate(net: AffordanceNet, clouds: Sequence[Any]) -> None:
 
     Args:
         net: Changed in place.
-        clouds: Labelled clouds, as of `sim.clouds`; those of tools are used, at least 32.
+        clouds: Labelled clouds, as of `sim.clouds`; those of tools are used, at least 8 of each kind.
 
     Raises:
         ValueError: Too few clouds of tools.
     """
     tools = [c for c in clouds if c.is_tool]
-    if len(tools) < 32:
-        raise ValueError(f"calibration needs at least 32 clouds of tools, got {len(tools)}")
+    few = min((sum(c.kind == kind for c in tools), kind) for kind in TOOLS)
+    if few[0] < 8:
+        raise ValueError(
+            f"calibration needs at least 8 clouds of every kind of tools, got {few[0]} of {few[1]}"
+        )
     net.temperature.fill_(1.0)
     encoder = TorchEncoder(net)
     found = [measure(encoder, c) for c in tools]
     ratios = np.quantile([m.z for m in found], 0.683, axis=0)
     net.temperature.copy_(torch.from_numpy(ratios.astype(np.float32)))
-    latents = np.array([m.latent for m in found])
-    mean = latents.mean(0)
+    latents, kinds = np.array([m.latent for m in found]), np.array([c.kind for c in tools])
+    fits = [_normal(latents[kinds == kind]) for kind in TOOLS]
+    nearest = np.min([_distance(latents, *fit) for fit in fits], axis=0)
+    limit = float(np.quantile(nearest, _NOVEL))
+    net.latent_mean.copy_(torch.from_numpy(np.stack([mean for mean, _ in fits]).astype(np.float32)))
+    precision = np.stack([p for _, p in fits]) / limit**2
+    net.latent_precision.copy_(torch.from_numpy(precision.astype(np.float32)))
+
+
+def _normal(latents: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean (32,) and inverse covariance (32, 32) of latents, shrunk for there are few."""
     covariance = np.cov(latents.T)
-    ridge = 1e-3 * np.trace(covariance) / len(mean)
-    precision = np.linalg.inv(covariance + ridge * np.eye(len(mean)))
-    distance = np.sqrt(np.einsum("nd,de,ne->n", latents - mean, precision, latents - mean))
-    limit = float(np.quantile(distance, _NOVEL))
-    net.latent_mean.copy_(torch.from_numpy(mean.astype(np.float32)))
-    net.latent_precision.copy_(torch.from_numpy((precision / limit**2).astype(np.float32)))
+    ridge = _SHRINK * np.trace(covariance) / len(covariance)
+    return latents.mean(0), np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+
+
+def _distance(latents: FloatArray, mean: FloatArray, precision: FloatArray) -> FloatArray:
+    offset = latents - mean
+    return np.sqrt(np.einsum("nd,de,ne->n", offset, precision, offset))
 
 
 def save_affordance(folder: Path, net: AffordanceNet, facts: Mapping[str, Any]) -> None:
-    """Write a network as safetensors and as ONNX, with its sizes and facts in the metadata of both.
+    """Write a network as safetensors and as ONNX, with its sizes and facts in both, and a card.
 
     Args:
         folder: Made if there is none.
         net: The network, calibrated.
-        facts: JSON values: what it was trained on, how well it does.
+        facts: JSON values. Known keys: `experiment`, `seed`, `env_steps` (clouds), `trainer` (its
+            settings), `schedule`, `git`, `evaluation` (`score`, `n`, `ci95`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = json.dumps({"version": 1, "net": net.describe(), **facts})
     tensors = {name: value.contiguous() for name, value in net.state_dict().items()}
     save_file(tensors, str(folder / WEIGHTS_FILE), metadata={ABOUT_KEY: about})
     _export(net.eval(), folder / ONNX_FILE, about)
+    (folder / CARD_FILE).write_text(_card(net, facts), encoding="utf-8")
 
 
 def load_affordance(folder: Path) -> AffordanceNet:
@@ -123,3 +146,41 @@ def _export(net: AffordanceNet, file: Path, about: str) -> None:
     model = onnx.load(str(file))
     onnx.helper.set_model_props(model, {ABOUT_KEY: about})
     onnx.save(model, str(file))
+
+
+def _card(net: AffordanceNet, facts: Mapping[str, Any]) -> str:
+    """Return what a reader must know of the weights, as Markdown."""
+    seen, settings = facts.get("evaluation", {}), facts.get("trainer", {})
+    num = sum(p.numel() for p in net.parameters())
+    low, high = seen.get("ci95", (float("nan"), float("nan")))
+    tip, opening = (1e3 * float(settings.get(k, float("nan"))) for k in ("tip_m", "opening_m"))
+    commit = str(facts.get("git", {}).get("commit", "unknown"))[:12]
+    origin = f"`{facts.get('experiment', 'affordance')}`, seed {facts.get('seed', '?')}, commit {commit}"
+    rows = [
+        ("experiment", origin),
+        (
+            "trained on",
+            f"{facts.get('env_steps', 0):,} synthetic clouds of tweezers, scissors and pliers (`TRAINED` in "
+            "`sim/clouds_tools.py`), and of things without jaws",
+        ),
+        *([("schedule", str(facts["schedule"]))] if "schedule" in facts else []),
+        (
+            "evaluation",
+            f"{seen.get('score', float('nan')):.3f} (95 %: {low:.3f} to {high:.3f}) of {seen.get('n', 0)} "
+            "other clouds of the trained tools, corrupted as in training: "
+            f"tips within {tip:.0f} mm and the opening within "
+            f"{opening:.0f} mm; things without jaws refused",
+        ),
+        ("held out", "other sizes, and tongs: `docs/affordance.md`, by `tests/bench/bench_affordance.py`"),
+    ]
+    return "\n".join(
+        [
+            f"# Affordance encoder `{net.config.encoder}`\n",
+            "From the cloud of one tool to its kind, opening, greatest size, tip pose and a latent without",
+            f"pose, with calibrated deviations. {num:,} parameters, {net.config.num_points} points.",
+            f"`{WEIGHTS_FILE}` and `{ONNX_FILE}` are the same network.\n",
+            "| | |\n|---|---|",
+            *(f"| {name} | {text} |" for name, text in rows),
+            _LIMITS,
+        ]
+    )

@@ -24,6 +24,7 @@ TOOLS: Mapping[str, str] = MappingProxyType(
         "relation": "perception_tools.relation:relation",
         "free_space": "perception_tools.free_space:free_space",
         "grasp": "perception_tools.grasp:grasp",
+        "tool_affordance": "perception_tools.affordance:tool_affordance",
         "draw": "perception_tools.draw:draw",
         "feel": "perception_tools.feel:feel",
     }

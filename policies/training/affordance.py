@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ from perception_tools.affordance_state import KINDS, OTHER
 from perception_tools.affordance_torch import TorchEncoder, calibrate, save_affordance
 from perception_tools.geometry import FloatArray
 from policies.evaluation import EvalConfig, Evaluation
+from policies.training.run_folder import git_state
 from policies.training.trainer import Diverged, check_finite
 
 CALIBRATION_FIRST: Final = 1_000_000_000
@@ -80,7 +81,7 @@ class AffordanceTrainerConfig:
     kind_weight: float = 0.3
     tip_m: float = 0.008
     opening_m: float = 0.004
-    calibration: int = 400
+    calibration: int = 1000
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no training."""
@@ -183,7 +184,8 @@ class AffordanceTrainer:
 
     def save_net(self, folder: Path, net: AffordanceNet, facts: Mapping[str, Any]) -> None:
         """Write a network that was evaluated, as an affordance encoder instead of a policy."""
-        save_affordance(folder, net, facts)
+        about = {"trainer": asdict(self.config), "seed": self._seed, "git": git_state()}
+        save_affordance(folder, net, {**about, **facts})
 
     def state(self) -> dict[str, Any]:
         """See `Trainer.state`."""

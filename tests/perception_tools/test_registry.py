@@ -6,10 +6,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from perception_tools.registry import TOOLS, load_tool, load_tools
 from perception_tools.tool import Tool
+from sim.clouds import CloudsConfig, ToolClouds
+from sim.clouds_views import CORRUPTIONS
 from tests.contracts.tool_suite import ToolBench, ToolSuite
 from tests.perception_tools.raycast import Solid, bowl_sdf, box_sdf, cylinder_sdf
 from tests.perception_tools.tables import box_at, make_table
@@ -45,9 +48,14 @@ def make_bench() -> ToolBench:
             "image": "image_1",
         },
         "grasp": {"mask": "mask_1", "max_candidates": 4},
+        "tool_affordance": {"cloud": "cloud_1"},
         "draw": {"image": "image_1", "points": [[0.5, 0.15, 0.05]], "boxes": ["box_2"], "labels": ["block"]},
         "feel": {},
     }
+    tweezers = ToolClouds(CloudsConfig(num_tools=3, others=0.0)).cloud(1, "train", CORRUPTIONS["clean"])
+    table.ctx.put(
+        "cloud", {"points": tweezers.points, "rgb": np.zeros(tweezers.points.shape, np.uint8)}, frame="world"
+    )
     ctx = replace(table.ctx, senses=make_senses())
     return ToolBench(ctx, load_tools(), arguments, needs_fresh={"grasp": "mask"})
 

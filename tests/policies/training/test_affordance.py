@@ -123,7 +123,7 @@ def test_calibrated_intervals_cover_what_they_say(clouds):
     calibrate(net, shown)
     found = [measure(TorchEncoder(net), c) for c in shown if c.is_tool]
     assert np.mean([m.z <= 1 for m in found], axis=0) == pytest.approx([0.683] * 5, abs=0.02)
-    with pytest.raises(ValueError, match="at least 32"):
+    with pytest.raises(ValueError, match="at least 8 clouds of every kind"):
         calibrate(net, shown[:10])
 
 
@@ -159,7 +159,7 @@ def test_evaluation_is_of_clouds_and_repeats(clouds):
 
 def test_diverged_training_says_so(clouds):
     a_trainer = trainer(clouds, learning_rate=1e30)
-    with pytest.raises(Diverged, match="became|not finite"):
+    with pytest.raises(Diverged, match="became"):
         for _ in range(5):
             a_trainer.advance()
 
