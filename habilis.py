@@ -540,11 +540,8 @@ def build_evaluator(cfg: DictConfig, config: Any) -> Any:
 
 def record(cfg: DictConfig, policy: Path, folder: Path, episodes: int) -> None:
     """Record a policy in the environments of a configuration, as `habilis play` does."""
-    from omegaconf import OmegaConf
-
     play = compose("play", [f"episodes={episodes}", f"run_dir={folder}", f"policy={policy}"])
-    play = OmegaConf.merge(play, {"seed": cfg.loop.eval.seed})
-    play.env, play.sim = cfg.env, cfg.sim
+    play.env, play.sim, play.seed = cfg.env, cfg.sim, cfg.loop.eval.seed
     resolve(COMMANDS["play"].target)(Invocation((), play, None, build, instantiate))
 
 
