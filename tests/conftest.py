@@ -14,6 +14,8 @@ LONG = {
         *("test_allegro", "test_compose", "test_fr3", "test_kinematics", "test_leap", "test_robot"),
         *(
             "test_bench_sim",
+            "test_robot_registry",
+            "test_shadow",
             "test_solids",
             "test_sim_commands",
             "test_tabletop",
