@@ -43,6 +43,7 @@ def assert_equal_weights(a, b):
             assert torch.equal(value, b["trainer"][which][name]), name
 
 
+@pytest.mark.long
 def test_two_processes_train_one_policy_and_resume(tmp_path):
     done = train(*TINY, "loop.env_steps=192", f"run_dir={tmp_path / 'two'}", launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -74,6 +75,7 @@ def test_two_processes_train_one_policy_and_resume(tmp_path):
     assert not torch.equal(other["actor"]["mlp.0.weight"], first["trainer"]["actor"]["mlp.0.weight"])
 
 
+@pytest.mark.long
 def test_an_algorithm_of_one_process_refuses_two(tmp_path):
     words = ("experiment=reach_sac", "num_envs=2", "sim.num_threads=1", f"run_dir={tmp_path}")
     refused = train(*words, launcher=TORCHRUN)

@@ -13,7 +13,7 @@ from sim.batch.physics import PhysicsConfig
 EASY = {"difficulty": 0.6, "episode_s": 1.2, "physics": PhysicsConfig(num_threads=1)}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.long
 def test_reach_is_learnt_from_nothing():
     env = RslRlVecEnv(make_batch_env("reach", 32, **EASY))
     trainer = RslPpo(env, RslPpoConfig(num_steps_per_env=32, minibatches=2, desired_kl=0.02, gamma=0.97))
