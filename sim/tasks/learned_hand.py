@@ -14,7 +14,7 @@ from policies.fit import check_fit
 from policies.hierarchy import GoalEntry, HierarchicalPolicy
 from policies.hierarchy_files import LevelFile, save_hierarchy
 from policies.policy import ArraySpec, PolicySpec
-from policies.shipped import shipped
+from policies.shipped import FOLDER, shipped
 from sim.batch.actions import JointTargets
 from sim.batch.physics import Physics
 
@@ -89,12 +89,13 @@ class LearnedHand:
 
 
 def find_low_level(name: str) -> Path:
-    """Return the folder of a lower level: a path, or an experiment whose weights ship.
+    """Return the folder of a lower level: an experiment whose weights ship, else a path.
 
     Raises:
         ValueError: If there is neither; lists the weights that ship.
     """
-    return Path(name) if Path(name).exists() else shipped(name)
+    ships = (FOLDER / name).parent == FOLDER and (FOLDER / name).is_dir()
+    return Path(name) if Path(name).exists() and not ships else shipped(name)
 
 
 def store_with_upper(upper: Path, lower: str, env: PolicySpec, folder: Path) -> HierarchicalPolicy:
