@@ -10,7 +10,8 @@ from sim.batch.rng import EnvRandom
 from sim.solvers.mpc import MpcConfig
 from sim.solvers.reorient import ReorientSolver
 from sim.tasks.registry import make_task
-from sim.tasks.reorient import angle_between, quat_mul
+from sim.tasks.reorient import ReorientWeights
+from sim.tasks.rotations import angle_between, quat_mul
 from tests.sim.tasks import solving
 
 SHAPES = ("cube", "box", "cylinder", "capsule", "ellipsoid")
@@ -59,7 +60,9 @@ def test_success_needs_the_angle_and_every_stillness():
     assert not task.success(far, desired)
 
 
-@pytest.mark.parametrize(("palm", "shape"), [*(("up", s) for s in SHAPES), ("down", "cube"), ("down", "box")])
+@pytest.mark.parametrize(
+    ("palm", "shape"), [*(("up", s) for s in SHAPES), ("down", "cube"), ("down", "box"), ("table", "cube")]
+)
 def test_the_hand_holds_the_object_still(palm, shape):
     env = solving.make_env("reorient", 4, palm=palm, shape=shape)
     first = env.reset(seed=1)["achieved_goal"]
@@ -79,6 +82,66 @@ def test_a_dropped_object_fails(palm):
     env.physics.write(torch.tensor([0]), {"qpos": gone})
     _, _, terminated, _, info = env.step(torch.zeros(2, env.num_actions))
     assert info["failed"].tolist() == [True, False] == terminated.tolist()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_clearance_is_that_of_the_lowest_point(shape):
+    env = solving.make_env("reorient", 8, shape=shape)
+    env.reset(seed=1)
+    state = env.physics.field("qpos").clone()
+    state[:, 19:23] = EnvRandom(torch.arange(8)).quaternion("turn")
+    env.physics.write(torch.arange(8), {"qpos": state})
+    # The ground truth: distance of the compiled geom from a plane far below it, by MuJoCo.
+    import mujoco
+
+    for k in range(8):
+        model, data = env.physics.mj_data(k)
+        mujoco.mj_forward(model, data)
+        ids = model.geom("object").id, model.geom("floor").id
+        floor_m = float(model.geom("floor").pos[2])
+        distance_m = mujoco.mj_geomDistance(model, data, *ids, 5.0, None)
+        assert float(env.task.clearance[k]) == pytest.approx(distance_m + floor_m, abs=5e-4)
+
+
+def test_over_a_table_the_object_lies_on_it():
+    weights = ReorientWeights(table=-1.0)
+    for palm, touches in (("table", True), ("down", False)):
+        env = solving.make_env("reorient", 2, palm=palm, weights=weights)
+        env.reset(seed=0)
+        env.step(torch.zeros(2, env.num_actions))
+        assert (env.term_sums()["reward/table"] == (-1.0 if touches else 0.0)).all()
+
+
+def test_rewards_have_the_weights_of_the_config():
+    env = solving.make_env("reorient", 2, weights=ReorientWeights(angle=0.0, success=5.0, power=-0.1))
+    assert "reward/angle" not in env.term_sums() and "reward/table" not in env.term_sums()
+    env.reset(seed=0)
+    for _ in range(5):
+        env.step(torch.ones(2, env.num_actions))
+    # At most 10 W a step.
+    assert (env.term_sums()["reward/power"] < 0).all() and (env.term_sums()["reward/power"] >= -5.0).all()
+
+
+def test_actions_are_smoothed():
+    # 0.8 of the action and 0.2 of the smoothed one before: 0.8, 0.96, and 0.192 after it has ended.
+    env = solving.make_env("reorient", 1, smoothing=0.2, step_rad=0.01)
+    env.reset(seed=0)
+    start = env.task.targets.clone()
+    for action, moved in ((0.5, 0.4), (0.5, 0.88), (0.0, 0.976)):
+        env.step(torch.full((1, 16), action))
+        assert torch.allclose(env.task.targets - start, torch.full((1, 16), 0.01 * moved), atol=1e-6)
+
+
+def test_the_oracle_holds_the_hand_still_near_the_goal():
+    env = solving.make_env("reorient", 2, oracle_stop_rad=0.3)
+    env.reset(seed=0)
+    quat = env.physics.field("mocap_quat").clone()
+    quat[0, 0] = env.task.object.quat[0]  # the goal of one is where the object is
+    env.physics.write(torch.arange(2), {"mocap_quat": quat})
+    start = env.task.targets.clone()
+    env.step(torch.ones(2, env.num_actions))
+    moved = (env.task.targets - start).abs().amax(-1)
+    assert moved[0] == 0.0 and moved[1] > 0.1
 
 
 def test_solver_turns_a_cube():
@@ -106,3 +169,7 @@ def test_bad_settings_are_refused():
         make_task("reorient", shape="ball")
     with pytest.raises(ValueError, match=r"size_m is 0\.2 m"):
         make_task("reorient", size_m=0.2)
+    with pytest.raises(ValueError, match=r"oracle_stop_rad is 0\.5; use 0 to tolerance_rad, 0\.4"):
+        make_task("reorient", oracle_stop_rad=0.5)
+    with pytest.raises(ValueError, match=r"smoothing is 1\.0"):
+        make_task("reorient", smoothing=1.0)
