@@ -63,7 +63,7 @@ def picture_tile(clouds: ToolClouds, encoder: Any, split: Split, index: int) -> 
     image = Image.fromarray(frame.rgb).resize(TILE, Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(image)
     mark(draw, state, shot.truth, lambda p: scale * frame.intrinsics.project(T_camera_world @ p))
-    caption(draw, f"camera, {split.replace('_', ' ')}", state, shot.truth)
+    caption(draw, "camera, " + ("trained tool" if split == "train" else "new sizes"), state, shot.truth)
     return image
 
 
@@ -73,7 +73,8 @@ def cloud_tile(clouds: ToolClouds, encoder: Any, name: str, index: int) -> Image
     state = encoder.estimate(cloud.points)
     plane = np.stack([cloud.approach, cloud.across])
     flat = cloud.points @ plane.T
-    middle, size = np.median(flat, axis=0), 1.25 * max(np.ptp(flat[:, 0]), 1.4 * np.ptp(flat[:, 1]))
+    low, high = np.quantile(flat, [0.03, 0.97], axis=0)
+    middle, size = (low + high) / 2, 1.35 * max(high[0] - low[0], 1.4 * (high[1] - low[1]))
 
     def pixel(p: FloatArray) -> FloatArray:
         return np.array(TILE) / 2 + (plane @ p - middle) * TILE[0] / size
