@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -98,7 +98,9 @@ def find_low_level(name: str) -> Path:
     return Path(name) if Path(name).exists() and not ships else shipped(name)
 
 
-def store_with_upper(upper: Path, lower: str, env: PolicySpec, folder: Path) -> HierarchicalPolicy:
+def store_with_upper(
+    upper: Path, lower: str, env: PolicySpec, folder: Path, about: Mapping[str, Any] | None = None
+) -> HierarchicalPolicy:
     """Store an upper level, trained above a hand, and its lower level as one policy in `folder`.
 
     Args:
@@ -106,6 +108,7 @@ def store_with_upper(upper: Path, lower: str, env: PolicySpec, folder: Path) -> 
         lower: The lower level, see `find_low_level`.
         env: Specs of an environment whose hand is driven joint by joint, in which the whole acts.
         folder: Where to.
+        about: Where it comes from, besides its task; see `policies.artifact.save_policy`.
 
     Raises:
         ValueError: If they do not fit together.
@@ -118,4 +121,4 @@ def store_with_upper(upper: Path, lower: str, env: PolicySpec, folder: Path) -> 
         GoalEntry("shift"),
     )
     levels = [LevelFile("arm", upper), LevelFile("hand", find_low_level(lower), goal, "m")]
-    return save_hierarchy(folder, levels, env.obs, {"task": "tweezer_pick"})
+    return save_hierarchy(folder, levels, env.obs, {"task": "tweezer_pick", **(about or {})})
