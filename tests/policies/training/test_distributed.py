@@ -44,6 +44,7 @@ def assert_equal_weights(a, b):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_two_processes_train_one_policy_and_resume(tmp_path):
     done = train(*TINY, "loop.env_steps=192", f"run_dir={tmp_path / 'two'}", launcher=TORCHRUN)
     assert done.returncode == 0, done.stderr[-3000:]
