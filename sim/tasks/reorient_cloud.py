@@ -204,6 +204,8 @@ def sample_bodies(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Draw points on the visible surfaces of bodies, evenly by area; the same ones at each call.
 
+    What lies inside another geom of its body is left out.
+
     Returns:
         Body of each point, int64 (num,); position in the body's frame [m], float32 (num, 3); colour (num, 3).
     """
@@ -213,14 +215,27 @@ def sample_bodies(
     meshes = [_mesh(model, k) for k in geoms]
     areas = np.array([m.area for m in meshes])
     rng = np.random.default_rng(0)
-    which = np.sort(rng.choice(len(geoms), num, p=areas / areas.sum()))
-    points, colours = np.zeros((num, 3), np.float32), np.zeros((num, 3), np.float32)
+    which = np.sort(rng.choice(len(geoms), 4 * num, p=areas / areas.sum()))
+    points, colours = np.zeros((len(which), 3), np.float32), np.zeros((len(which), 3), np.float32)
+    is_hidden = np.zeros(len(which), bool)
     for k in np.unique(which):
         rows, geom = np.flatnonzero(which == k), geoms[k]
         material = model.geom_matid[geom]
         points[rows] = trimesh.sample.sample_surface(meshes[k], len(rows), seed=int(k))[0]
         colours[rows] = (model.mat_rgba[material] if material >= 0 else model.geom_rgba[geom])[:3]
-    return model.geom_bodyid[geoms][which].astype(np.int64), points, colours
+        for j, other in enumerate(meshes):
+            if j != k and model.geom_bodyid[geoms[j]] == model.geom_bodyid[geom]:
+                is_hidden[rows] |= _is_inside(other, points[rows])
+    seen = np.flatnonzero(~is_hidden)
+    chosen = rng.choice(seen, num, replace=len(seen) < num)
+    body = model.geom_bodyid[geoms][which].astype(np.int64)
+    return body[chosen], points[chosen], colours[chosen]
+
+
+def _is_inside(mesh: trimesh.Trimesh, points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which points are under the surface of a convex mesh, (P, 3) to (P,)."""
+    height = ((points[:, None] - mesh.triangles_center) * mesh.face_normals).sum(-1)
+    return (height < -1e-5).all(1)
 
 
 def _mesh(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:
