@@ -96,6 +96,18 @@ def test_fingers_that_open_wide_lose_the_tweezers():
     pytest.fail(f"the tweezers are still held, open by {float(env.task.opening)} m")
 
 
+def test_under_sparse_rewards_to_lose_the_tweezers_spares_nothing():
+    env, _ = solving.start("tweezer_pick", 0.0, num_envs=1, reward="sparse")
+    action, total = torch.zeros(1, env.num_actions), 0.0
+    action[:, -1] = -1.0
+    for _ in range(env.task.config.max_steps):
+        _, reward, terminated, truncated, info = env.step(action)
+        assert not terminated.any() and not info["failed"].any()
+        total += float(reward)
+    assert env.task.is_lost.all() and truncated.all()
+    assert total == -env.task.config.max_steps  # -1 in each of them
+
+
 def test_solver_lifts_objects():
     env = solving.make_env("tweezer_pick", 8)
     history = solving.run(env)
