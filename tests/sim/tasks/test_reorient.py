@@ -163,7 +163,7 @@ def test_solver_rate(palm, difficulty, least):
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match=r"palm is 'side'.*'up' or 'down'"):
+    with pytest.raises(ValueError, match=r"palm is 'side'.*'up', 'down' or 'table'"):
         make_task("reorient", palm="side")
     with pytest.raises(ValueError, match=r"shape is 'ball'.*'cube', 'box'"):
         make_task("reorient", shape="ball")
