@@ -41,7 +41,7 @@ class Bound:
 BOUNDS = {
     "reach": Bound(random_steps=40, random_qpos=1e-5, solver_goal=1e-5),
     "push": Bound(random_steps=40, random_qpos=1e-5, solver_goal=3e-2),  # the cube slides and turns
-    "pick_place": Bound(random_steps=40, random_qpos=1e-5, solver_steps=100, solver_goal=1e-3),
+    "pick_place": Bound(random_steps=40, random_qpos=2e-4, solver_steps=100, solver_goal=1e-3),
     "stack": Bound(random_steps=40, random_qpos=1e-5, solver_steps=150, solver_goal=2e-3),
     "drawer": Bound(random_steps=40, solver_steps=100, solver_goal=1e-4),
     "faucet": Bound(random_steps=40, random_qpos=1e-4, solver_steps=100, solver_goal=1e-3),
@@ -49,7 +49,8 @@ BOUNDS = {
     "tweezer_hand": Bound(random_steps=10, solver_steps=120, solver_goal=1e-4),
     "scissors_hand": Bound(random_steps=5, random_qpos=2e-2, solver_steps=120),
     "reorient": Bound(random_steps=10, solver_steps=30, solver_goal=5e-2),
-    "tweezer_pick": Bound(random_steps=5, random_qpos=2e-2, solver_goal=1e-2),  # idle ellipsoids rock
+    "tweezer_pick": Bound(random_steps=5, random_qpos=2e-2, solver_goal=5e-2),  # idle ellipsoids rock
+    "pour_beads": Bound(random_steps=5, random_qpos=5e-3),  # rolling beads part twofold with each step
     "lever_lift": Bound(random_steps=40, random_qpos=1e-4, solver_steps=250, solver_goal=1e-3),
     "bridge_gap": Bound(random_steps=40, random_qpos=1e-4, solver_steps=250, solver_goal=1e-3),
 }
