@@ -173,3 +173,17 @@ def test_bad_settings_are_refused():
         make_task("reorient", oracle_stop_rad=0.5)
     with pytest.raises(ValueError, match=r"smoothing is 1\.0"):
         make_task("reorient", smoothing=1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_teachers_experiment_runs_on_warp():
+    pytest.importorskip("mujoco_warp", reason="mujoco_warp is missing: pip install 'habilis[train]'")
+    pytest.importorskip("rsl_rl", reason="rsl-rl-lib is missing: pip install 'habilis[train]'")
+    import habilis
+
+    changes = ["experiment=reorient_teacher", "sim=warp", "sim.device=cpu", "num_envs=2"]
+    trainer = habilis.build_trainer(habilis.compose("train", changes))
+    before = trainer.env_steps
+    assert all(math.isfinite(v) for v in trainer.advance().values()) and trainer.env_steps == before + 2 * 16
+    trainer.close()
