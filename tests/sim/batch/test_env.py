@@ -27,7 +27,7 @@ class OnWarp(EnvSuite):
     """
 
     physics = PhysicsConfig(backend="warp", device="cpu")
-    tolerance = 1e-5
+    tolerance = 1e-4
 
     @pytest.fixture(autouse=True)
     def _needs_warp(self):
