@@ -206,7 +206,8 @@ class BatchEnv:
         success = success & ~fault
         failed = self.task.failed()
         failed = torch.zeros_like(success) if failed is None else failed
-        terminated = (failed | success if self.config.stop_on_success else failed) & ~fault
+        lost = self._ending(failed)
+        terminated = (lost | success if self.config.stop_on_success else lost) & ~fault
         truncated = (self._steps >= self.task.config.max_steps) | fault
 
         info: dict[str, Any] = {"success": success, "failed": failed, "fault": fault, "shaping": shaping}
@@ -228,11 +229,18 @@ class BatchEnv:
         return self.task.compute_reward(achieved, desired, info["shaping"])
 
     def compute_terminated(self, achieved: Tensor, desired: Tensor, info: Mapping[str, Any]) -> Tensor:
-        """Return whether the episode would have ended: failure, or success with `stop_on_success`."""
-        failed = info["failed"] & ~info["fault"]
+        """Return whether the episode would have ended: dense failure, or success with `stop_on_success`."""
+        failed = self._ending(info["failed"]) & ~info["fault"]
         if not self.config.stop_on_success:
             return failed
         return failed | (self.task.success(achieved, desired) & ~info["fault"])
+
+    def _ending(self, failed: Tensor) -> Tensor:
+        """Return which failures end their episode: under sparse rewards none.
+
+        There each step costs 1, so an end would spare what is left, and to fail would be worth learning.
+        """
+        return failed if self.task.config.reward == "dense" else torch.zeros_like(failed)
 
     def compute_truncated(self, achieved: Tensor, desired: Tensor, info: Mapping[str, Any]) -> Tensor:
         """Return whether the episode would have been cut: by its length or a fault, whatever the goal."""

@@ -208,7 +208,10 @@ class Task(ABC):
         return {}
 
     def failed(self) -> Tensor | None:
-        """Return which environments can't succeed any more and end, bool (num_envs,); None for never."""
+        """Return which environments can't succeed any more, bool (num_envs,); None for never.
+
+        Their episodes end, but for sparse rewards: see `BatchEnv`.
+        """
         return None
 
     def after_step(self) -> None:  # noqa: B027 - most tasks remember nothing

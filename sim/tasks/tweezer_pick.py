@@ -306,17 +306,8 @@ class TweezerPick(Task):
         """See `Task.success`."""
         return distance(achieved, desired) <= self.config.tolerance_m
 
-    def failed(self) -> Tensor | None:
-        """See `Task.failed`: the tweezers are lost, or the object is out of reach.
-
-        Under sparse rewards, -1 a step, an episode goes on all the same: its end would spare what is left,
-        and to lose the tweezers would be worth learning.
-        """
-        return None if self.config.reward == "sparse" else self.is_lost
-
-    @property
-    def is_lost(self) -> Tensor:
-        """Whether the tweezers are lost or the object is out of reach, bool (num_envs,)."""
+    def failed(self) -> Tensor:
+        """See `Task.failed`: the tweezers are lost, or the object is out of reach."""
         far = (self.object_pos[:, :2] - self.middle_m).abs().amax(-1) > _REACH_M
         return (distance(self._grip.pos, self.ee.pos) > 0.1) | far
 
@@ -331,7 +322,7 @@ class TweezerPick(Task):
         """See `Task.shaping_terms`."""
         return {
             "approach": ShapingTerm(-1.0, lambda: distance(self.tip_pos, self.object_pos)),
-            "lost": ShapingTerm(-10.0, lambda: self.is_lost.float()),
+            "lost": ShapingTerm(-10.0, lambda: self.failed().float()),
             "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
         }
 

@@ -32,6 +32,8 @@ class OnWarp(EnvSuite):
     @pytest.fixture(autouse=True)
     def _needs_warp(self):
         pytest.importorskip("mujoco_warp", reason="mujoco-warp is missing: pip install 'habilis[train]'")
+        if self.physics.device.startswith("cuda") and not torch.cuda.is_available():
+            pytest.skip("no NVIDIA GPU")
 
 
 @pytest.mark.parametrize("name", ["reach"])

@@ -38,13 +38,16 @@ def test_solver_leaves_the_object_at_rest_at_the_goal(shape):
     assert solving.at_rest(env, "object").all()
 
 
-def test_object_off_the_table_fails():
-    env = solving.make_env("push", 2)
+@pytest.mark.parametrize("reward", ["dense", "sparse"])
+def test_object_off_the_table_fails(reward):
+    """A failure ends the episode, but not where each further step costs."""
+    env = solving.make_env("push", 2, reward=reward)
     off = env.physics.field("qpos").clone()[:1]
     off[0, 9:12] = torch.tensor([0.5, 0.9, -0.2])
     env.physics.write(torch.tensor([0]), {"qpos": off})
     _, _, terminated, _, info = env.step(torch.zeros(2, env.num_actions))
-    assert info["failed"].tolist() == [True, False] == terminated.tolist()
+    assert info["failed"].tolist() == [True, False]
+    assert terminated.tolist() == [reward == "dense", False]
 
 
 def test_unknown_shape_is_refused():
