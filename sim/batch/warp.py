@@ -25,7 +25,16 @@ from sim.batch.physics import STATE_FIELDS, BareSteps, PhysicsConfig, check_save
 from sim.batch.warp_graph import BareGraph, record
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
-from sim.batch.warp_support import FATAL, put_model, raise_overflow, refusals, room, start_warp, with_storage
+from sim.batch.warp_support import (
+    FATAL,
+    ROWS,
+    put_model,
+    raise_overflow,
+    refusals,
+    room,
+    start_warp,
+    with_storage,
+)
 
 if TYPE_CHECKING:
     from sim.batch.warp_tracer import WarpTracer
@@ -150,6 +159,8 @@ class WarpPhysics:
     def faults(self) -> Tensor:
         """See `Physics.faults`; what diverged is reset to the model's defaults, as MuJoCo does."""
         bad = ~((self._qpos.abs() < _MAX).all(-1) & (self._qvel.abs() < _MAX).all(-1))
+        # Each environment has its own constraint rows; what diverged may lack some, and is reset anyway.
+        self._overflow.copy_(torch.where(bad, self._overflow & ~ROWS, self._overflow))
         any_bad, overflowed = torch.stack((bad.any(), (self._overflow & FATAL).any())).tolist()  # one wait
         if overflowed:
             raise_overflow(self._d, self.num_envs)

@@ -23,7 +23,7 @@ from sim.batch.physics import CapacityError, PhysicsConfig, UnsupportedFeatureEr
 
 _LOG = logging.getLogger(__name__)
 
-_ROWS = mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ
+ROWS = int(mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ)
 _CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
 # Iterations that end early are no fault on the CPU either.
 _UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS | mjw.OverflowType.EPA_HORIZON
@@ -145,7 +145,7 @@ def raise_overflow(data: mjw.Data, num_envs: int) -> None:
     """
     seen = mjw.OverflowType(int(np.bitwise_or.reduce(data.overflow.numpy())))
     data.overflow.zero_()
-    if seen & _ROWS:
+    if seen & ROWS:
         needed = max(int(data.nefc.numpy().max()), data.njmax + 1)
         raise CapacityError(
             f"Warp had room for {data.njmax} constraint rows per environment and needed {needed}: "
