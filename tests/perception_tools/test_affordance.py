@@ -249,7 +249,7 @@ def test_wrong_clouds_and_settings_are_refused(clouds, tmp_path):
         tool_affordance(context(), cloud="cloud_1")
     with pytest.raises(BadArguments, match="'world' is needed"):
         tool_affordance(context(np.zeros((50, 3)), frame="camera:wrist"), cloud="cloud_1")
-    with pytest.raises(ValueError, match="there are pointnet"):
+    with pytest.raises(ValueError, match="there are point_transformer, pointnet"):
         encoder_of("pointnett")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
