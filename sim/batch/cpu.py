@@ -62,6 +62,8 @@ class CpuPhysics:
         """See the class."""
         if config.device != "cpu":
             raise ValueError(f"sim=cpu computes on device cpu, not {config.device!r}; use sim=warp for a GPU")
+        if config.nconmax or config.njmax:
+            raise ValueError("nconmax and njmax are for sim=warp; sim=cpu takes num_threads")
         if config.num_threads < 0:
             raise ValueError(f"num_threads is {config.num_threads}; use 0 for all cores or a positive number")
         mujoco.set_mju_user_warning(_log_warning)  # `faults` counts and reports what went bad

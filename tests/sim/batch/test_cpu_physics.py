@@ -78,6 +78,7 @@ def test_a_diverged_env_leaves_no_log_in_the_working_folder(model, tmp_path, mon
     ("change", "message"),
     [
         ({"num_threads": -1}, "num_threads is -1; use 0 for all cores"),
+        ({"njmax": 9}, "nconmax and njmax are for sim=warp; sim=cpu takes num_threads"),
         ({"device": "cuda:0"}, "sim=cpu computes on device cpu, not 'cuda:0'; use sim=warp for a GPU"),
         ({"backend": "isaac"}, "backend is 'isaac'; input should be 'cpu' or 'warp'"),
     ],
