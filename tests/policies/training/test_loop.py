@@ -178,8 +178,7 @@ def test_nan_reward_stops_and_keeps_the_last_checkpoint(tmp_path):
     trainer = make_trainer()
     loop(trainer, tmp_path, 400).run()
     before = (tmp_path / "checkpoints" / LAST / "tree.json").read_bytes()
-    trainer._batch.task.compute_reward = lambda *a: torch.full((4,), float("nan"))
-    trainer._batch._reward = lambda *a: (torch.full((4,), float("nan")), torch.zeros(4))
+    trainer._batch._scores.add = lambda *a: (torch.full((4,), float("nan")), torch.zeros(4))
     with pytest.raises(Diverged, match="last checkpoint is kept"):
         loop(trainer, tmp_path, 800).run()
     assert (tmp_path / "checkpoints" / LAST / "tree.json").read_bytes() == before

@@ -38,6 +38,10 @@ def options(group):
 def test_every_experiment_is_composed_and_built(name):
     cfg = habilis.compose("train", [f"experiment={name}", "num_envs=2", "sim.num_threads=1"])
     assert cfg.name == name
+    if "teacher" in cfg.algo.config:  # built with one in test_distill.py
+        with pytest.raises(ValueError, match=r"give algo\.config\.teacher=RUN"):
+            habilis.build_trainer(cfg)
+        return
     trainer = habilis.build_trainer(cfg)
     assert isinstance(trainer, Trainer)
     habilis.instantiate(cfg.loop)
