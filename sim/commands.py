@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +97,7 @@ def play(invocation: Any) -> int:
         raise ValueError(f"episodes is {cfg.episodes}; play at least 1")
     if cfg.video.fps <= 0:
         raise ValueError(f"video.fps is {cfg.video.fps}; use a positive number of frames per second")
-    env = build_env(invocation, num_envs=1, auto_reset=False)
+    env = invocation.build_env(cfg, num_envs=1, auto_reset=False)
     policy = _policy(cfg)
     actor = make_actor(policy, env, cfg.seed)
     stage = Stage(env)
@@ -135,22 +134,6 @@ def _policy(cfg: Any) -> str:
     from policies.shipped import shipped
 
     return str(shipped(cfg.experiment))
-
-
-def build_env(invocation: Any, **changes: Any) -> BatchEnv:
-    """Build the environment that `env`, `sim`, `num_envs` and `seed` of the configuration describe.
-
-    Raises:
-        ValueError: If `env` is a world, not a task, or a setting is out of range.
-    """
-    from sim.batch.env import BatchEnv, EnvConfig
-
-    cfg = invocation.cfg
-    if "task" not in cfg.env:
-        raise ValueError("this env is a world for `habilis run`; choose a task: see habilis envs")
-    task = invocation.instantiate(cfg.env.task)
-    config = EnvConfig(num_envs=1, seed=cfg.seed, physics=invocation.instantiate(cfg.sim))
-    return BatchEnv(task, replace(config, **changes))
 
 
 class _Screens:
