@@ -355,7 +355,7 @@ class Bus(Protocol):
         ...
 
     def now_ns(self) -> int:
-        """Return ROS time [ns]: the system's, or that of `/clock` with `use_sim_time` (0 before the first)."""
+        """Return ROS time [ns]: the system's, or that of `/clock` with `use_sim_time` (0 before any)."""
         ...
 
     # ---- topics -------------------------------------------------------------------------------
