@@ -188,6 +188,8 @@ def _dispatch(argv: list[str]) -> int:
     if "-h" in rest or "--help" in rest:
         print(f"usage: habilis {command.usage}\n\n{command.help}")
         return DONE
+    if "--ros-args" in rest:
+        rest = _with_ros_args(name, command, rest)
     words, overrides, options = _split(rest)
     jobs = expand(overrides) if "-m" in options else ()
     if jobs and name not in SWEEPS:
@@ -215,6 +217,18 @@ def _dispatch(argv: list[str]) -> int:
         compose=lambda others: compose(str(command.config), others),
     )
     return int(function(invocation))
+
+
+def _with_ros_args(name: str, command: Command, argv: Sequence[str]) -> list[str]:
+    """Turn what follows `--ros-args` into `key=value`."""
+    from hardware.ros_args import RosArgs, split_ros_args, to_overrides
+
+    own, ros = split_ros_args(argv)
+    groups = [a for a in own if _OVERRIDE.match(a) and _is_group(a)]
+    bus = compose(command.config, groups).get("bus") if command.config else None
+    if bus is None:
+        raise UsageError(f"habilis {name} is no ROS node and takes no --ros-args")
+    return [*own, *to_overrides(ros or RosArgs(), bus.node_name, bus.namespace)]
 
 
 def _check_json_target(to: str | None) -> None:
