@@ -6,6 +6,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from perception_tools.geometry import FloatArray
 from policies.robot import (
     JointCommand,
@@ -18,7 +20,7 @@ from policies.robot import (
     RobotStopped,
     check_command,
 )
-from policies.safety import SafetyFilter, Violation, ViolationKind
+from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
 from policies.streaming import Motion, Stream, Watch
 
 _ALARMS = frozenset({ViolationKind.TRACKING, ViolationKind.CONTACT, ViolationKind.STALE})
@@ -56,6 +58,7 @@ class SafeRobot:
         self._stream = Stream(robot, safety_filter, watch)
         self._moving = threading.Lock()  # one trajectory at a time
         self._target: FloatArray | None = None  # what `send` asked for
+        self._feedforward: FloatArray | None = None  # how fast the next step shall pass it
 
     # ---- what it is ---------------------------------------------------------------------------
 
@@ -113,10 +116,16 @@ class SafeRobot:
 
     # ---- commands -----------------------------------------------------------------------------
 
-    def send(self, command: JointCommand) -> JointCommand:
+    def send(self, command: JointCommand, *, joint_vel: FloatArray | None = None) -> JointCommand:
         """Ask for a setpoint; return what was sent now: the first filtered step towards it.
 
         Within one control period of the last step the new setpoint only replaces the old one.
+
+        Args:
+            command: Setpoint by joint name.
+            joint_vel: Velocities at which a stream of setpoints passes this one, as `command` orders its
+                joints; a stream within the limits is then followed without lag. None: come to rest on it.
+                Without a next setpoint the robot brakes and comes back to this one.
 
         Raises:
             ValueError: Unknown joint name, wrong shape, non-finite value; nothing is sent.
@@ -125,18 +134,20 @@ class SafeRobot:
         """
         try:
             check_command(command, self.limits.joint_names)
+            if joint_vel is not None:
+                check_command(JointCommand(command.joint_names, joint_vel), self.limits.joint_names)
         except ValueError as error:
             self._stream.count([Violation(ViolationKind.INVALID, str(error))])
             raise
         if self.is_stopped:
-            self._target = None
+            self._target = self._feedforward = None
             raise RobotStopped("the robot is stopped; call reset_stop() after making sure it is safe")
         if command.joint_pos is not None and self._moving.locked():
             raise RobotBusy("a trajectory is being executed; cancel it first")
         gripper = self._stream.send_gripper(command.gripper) if command.gripper is not None else None
         if command.joint_pos is None:
             return JointCommand(gripper=gripper)
-        sent = self._approach(command)
+        sent = self._approach(command, joint_vel)
         return JointCommand(sent.joint_names, sent.joint_pos, gripper)
 
     def execute(
@@ -200,7 +211,11 @@ class SafeRobot:
             self._target = None
         return self._target is not None
 
-    def _approach(self, command: JointCommand | None) -> JointCommand:
+    def _is_in_trouble(self, last: Setpoint) -> bool:
+        state = self._robot.state()
+        return self._stream.is_stale(state) or bool(self._stream.filter.check_state(state, last))
+
+    def _approach(self, command: JointCommand | None, joint_vel: FloatArray | None = None) -> JointCommand:
         """Take over a new setpoint, if there is one; send one step if one is due."""
         with self._stream.lock:
             last = self._stream.setpoint()
@@ -208,10 +223,17 @@ class SafeRobot:
                 self._target = self._stream.filter.rest_position(last, self._stream.config.control_period_s)
             if command is not None and command.joint_pos is not None:
                 target = self._target.copy()
-                target[[self.limits.joint_names.index(n) for n in command.joint_names]] = command.joint_pos
-                self._target = target
+                columns = [self.limits.joint_names.index(n) for n in command.joint_names]
+                target[columns] = command.joint_pos
+                self._target, self._feedforward = target, None
+                if joint_vel is not None:
+                    self._feedforward = np.zeros(len(target))
+                    self._feedforward[columns] = joint_vel
             if self._stream.seconds_to_next() > 0:
                 return JointCommand(self.limits.joint_names, last.joint_pos.copy())
+            feedforward, self._feedforward = self._feedforward, None
+            if feedforward is not None and not self._is_in_trouble(last):
+                return self._stream.step(self._target, feedforward)
             sent, violations = self._stream.approach(self._target)
             # On the way, small steps are how it is done; only at `send` are they a clamped wish.
             self._stream.count(v for v in violations if command is not None or v.kind in _ALARMS)

@@ -386,6 +386,58 @@ def test_one_motion_at_a_time():
     assert driver.state().gripper.width_m == 0.02
 
 
+def stream(robot, with_velocity, duration_s=2.0):
+    """Send a whole motion setpoint by setpoint, each for the end of its tick; return the lag."""
+    path, lag = cubic(duration_s=duration_s), 0.0
+    for k in range(1, round(duration_s / 0.01) + 1):
+        joint_vel = (path.at(0.01 * k) - path.at(0.01 * (k - 1))) / 0.01
+        sent = robot.send(
+            JointCommand(LIMITS.joint_names, path.at(0.01 * k)),
+            joint_vel=joint_vel if with_velocity else None,
+        )
+        lag = max(lag, np.abs(sent.joint_pos - path.at(0.01 * k)).max())
+        robot.sleep(0.01)
+    return lag
+
+
+def test_a_stream_that_tells_its_velocity_is_followed_without_lag():
+    driver = KinematicRobot(start=START)
+    robot = wrap(driver)
+    assert stream(robot, with_velocity=True) < 1e-6
+    np.testing.assert_allclose(driver.state().joint_pos, GOAL, atol=1e-3)
+    assert_driver_was_safe(driver)
+    assert stream(wrap(KinematicRobot(start=START)), with_velocity=False) > 0.01  # it brakes for each
+
+
+def test_a_stream_that_ends_in_motion_comes_to_rest_on_its_last_setpoint():
+    driver = KinematicRobot(start=START)
+    robot = wrap(driver)
+    path = cubic()
+    for k in range(1, 101):
+        robot.send(JointCommand(LIMITS.joint_names, path.at(0.01 * k)), joint_vel=(GOAL - START) * 0.75)
+        robot.sleep(0.01)
+    robot.sleep(1.0)
+    np.testing.assert_allclose(driver.state().joint_pos, path.at(1.0), atol=1e-6)
+    assert_driver_was_safe(driver)
+
+
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_whatever_velocity_is_told_nothing_unsafe_is_sent(asked):
+    driver = KinematicRobot(start=START)
+    robot = wrap(driver)
+    for position, velocity in asked:
+        command = JointCommand(("a", "b"), np.array([position, -position]))
+        joint_vel = np.array([velocity, velocity])
+        if np.isfinite([position, velocity]).all():
+            robot.send(command, joint_vel=joint_vel)
+        else:
+            with pytest.raises(ValueError, match="finite"):
+                robot.send(command, joint_vel=joint_vel)
+        robot.sleep(0.01)
+    assert_driver_was_safe(driver)
+
+
 # ---- the wrapper ----------------------------------------------------------------------------------
 
 
