@@ -91,6 +91,8 @@ class RobotState:
             driver documents; NaN where it is not sensed.
         gripper: Gripper state, None without a gripper.
         stamp_s: Time of the reading on the robot's clock [s].
+        joint_target: Positions that the servos hold now [rad] or [m]: fingers press by their distance from
+            them. None where the driver does not tell.
     """
 
     joint_names: tuple[str, ...]
@@ -100,6 +102,7 @@ class RobotState:
     stamp_s: float
     external_force_n: float = float("nan")
     gripper: GripperState | None = None
+    joint_target: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

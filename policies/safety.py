@@ -121,6 +121,13 @@ class SafetyFilter:
         if not (limits.acceleration > 0).all():
             raise ValueError("SafetyFilter needs positive acceleration limits for every joint")
         self.limits = scaled_limits(limits, self.config)
+        unknown = [n for n in self.config.pressing_joints if n not in limits.joint_names]
+        if unknown:
+            raise ValueError(f"no joint {unknown[0]!r} to press; joints: {', '.join(limits.joint_names)}")
+        self._presses = np.isin(limits.joint_names, self.config.pressing_joints)
+        self.tracking_error = np.where(
+            self._presses, self.config.pressing_error_rad, self.config.tracking_error_rad
+        )
         self.gripper_width_m = gripper_width_m
         self._forward = forward
         self._lowest_point = lowest_point
@@ -147,8 +154,7 @@ class SafetyFilter:
         target = self._full_target(command, last, dt_s)
         violations = list(self.check_state(state, last))
         if violations:
-            is_known = np.isfinite(state.joint_pos).all()
-            target = state.joint_pos if is_known else self.rest_position(last, dt_s)
+            target = self.yielding(state, last, dt_s)
         gripper, gripper_violations = self.clamp_gripper(command.gripper)
         last = replace(last, gripper=gripper or last.gripper)
         setpoint, more = self.limit(target, last, dt_s, state=state)
@@ -201,8 +207,8 @@ class SafetyFilter:
         if not np.isfinite(state.joint_pos).all():
             return (Violation(ViolationKind.STALE, "sensed joint positions are not finite"),)
         error = np.abs(state.joint_pos - last.joint_pos)
-        if (error > self.config.tracking_error_rad).any():
-            worst = int(np.argmax(error))
+        if (error > self.tracking_error).any():
+            worst = int(np.argmax(error / self.tracking_error))
             name = self.limits.joint_names[worst]
             return (Violation(ViolationKind.TRACKING, f"{name} is {error[worst]:.3f} off its setpoint"),)
         if state.external_force_n > self.config.max_external_force_n:
@@ -210,6 +216,17 @@ class SafetyFilter:
             message = f"external force {state.external_force_n:.1f} N, limit {limit:.1f} N"
             return (Violation(ViolationKind.CONTACT, message),)
         return ()
+
+    def anchor(self, state: RobotState) -> FloatArray:
+        """Return where a stream begins: the measured position, and what pressing joints hold, (num_joints,)."""
+        if state.joint_target is None:
+            return state.joint_pos
+        return np.where(self._presses, state.joint_target, state.joint_pos)
+
+    def yielding(self, state: RobotState, last: Setpoint, dt_s: float) -> FloatArray:
+        """Return where a robot in trouble goes: to where it is; pressing joints keep their setpoint."""
+        rest = self.rest_position(last, dt_s)
+        return np.where(self._presses, rest, state.joint_pos) if np.isfinite(state.joint_pos).all() else rest
 
     def rest_position(self, last: Setpoint, dt_s: float) -> FloatArray:
         """Return where the setpoint would come to rest if it braked from now on, (num_joints,)."""

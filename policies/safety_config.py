@@ -32,6 +32,9 @@ class SafetyConfig:
         rest_velocity_rad_s: Joint speed below which the robot counts as at rest [rad/s] or [m/s].
         settle_s: Longest wait for the robot to settle at the goal [s].
         max_state_age_s: Older readings are stale [s].
+        pressing_joints: Joints that hold things by the error of their position, such as fingers: where
+            others yield to the measured position, they keep their setpoint, so that nothing is dropped.
+        pressing_error_rad: Their largest error between setpoint and measurement [rad] or [m].
     """
 
     velocity_scale: float = 1.0
@@ -50,6 +53,8 @@ class SafetyConfig:
     rest_velocity_rad_s: float = 0.02
     settle_s: float = 1.0
     max_state_age_s: float = 0.2
+    pressing_joints: tuple[str, ...] = ()
+    pressing_error_rad: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse values that would switch a check off."""
@@ -57,7 +62,9 @@ class SafetyConfig:
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"SafetyConfig.{name} must be in (0, 1], got {getattr(self, name)}")
         positive = [
-            n for n in self.__dataclass_fields__ if not n.startswith(("workspace", "lowest", "contact_grace"))
+            n
+            for n in self.__dataclass_fields__
+            if not n.startswith(("workspace", "lowest", "contact_grace", "pressing_joints"))
         ]
         for name in positive:
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):

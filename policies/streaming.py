@@ -65,7 +65,7 @@ class Stream:
         """
         with self.lock:
             if self._setpoint is None:
-                joint_pos = self.driver.state().joint_pos
+                joint_pos = self.filter.anchor(self.driver.state())
                 if not np.isfinite(joint_pos).all():
                     raise ValueError("sensed joint positions are not finite; nothing is sent")
                 self._setpoint = Setpoint.at_rest(joint_pos)
@@ -277,8 +277,10 @@ class Motion:
             self._stream.count([Violation(ViolationKind.STALE, "sensed state is stale or not finite")])
             return MotionOutcome.TRACKING, "sensed state is stale or not finite"
         error = np.abs(state.joint_pos - self._stream.setpoint().joint_pos)
-        if error.max() > self._config.tracking_error_rad:
-            message = f"{self._stream.names[int(np.argmax(error))]} is {error.max():.3f} off its setpoint"
+        excess = error / self._stream.filter.tracking_error
+        if excess.max() > 1:
+            worst = int(np.argmax(excess))
+            message = f"{self._stream.names[worst]} is {error[worst]:.3f} off its setpoint"
             self._stream.count([Violation(ViolationKind.TRACKING, message)])
             return MotionOutcome.TRACKING, message
         return self._contact(state.external_force_n)
@@ -303,8 +305,9 @@ class Motion:
             return self._result(outcome, message)
         until_s = self._stream.driver.clock() + _YIELD_S
         state, last = self._stream.driver.state(), self._stream.setpoint()
-        is_known = np.isfinite(state.joint_pos).all() and not self._stream.is_stale(state)
-        target = state.joint_pos if is_known else self._stream.filter.rest_position(last, self._dt_s)
+        target = self._stream.filter.rest_position(last, self._dt_s)
+        if not self._stream.is_stale(state):
+            target = self._stream.filter.yielding(state, last, self._dt_s)
         while self._stream.driver.clock() < until_s or np.abs(self._stream.setpoint().joint_vel).max() > 1e-9:
             self._stream.step(target)
             self._stream.wait()

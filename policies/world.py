@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from perception_tools.camera import Camera
 from perception_tools.senses import Senses
+from policies.held_tool import ToolSensor
 from policies.robot import Robot
 
 Expected = Literal["done", "refused", "answered"]
@@ -30,6 +31,7 @@ class Episode:
         cameras: Cameras by name.
         meta: JSON-able facts for reports; never shown to the planner.
         senses: Touch, force, sound and temperature of the robot; None if it has none.
+        held_tool: Senses the tool in the hand; None if it holds none.
     """
 
     instruction: str
@@ -40,6 +42,7 @@ class Episode:
     cameras: Mapping[str, Camera]
     meta: Mapping[str, Any] = field(default_factory=dict)
     senses: Senses | None = None
+    held_tool: ToolSensor | None = None
 
 
 @dataclass(frozen=True)
