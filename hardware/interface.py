@@ -202,7 +202,8 @@ class GripperInterface:
     Attributes:
         action: `control_msgs/action/GripperCommand`, "" without one.
         topic: `std_msgs/msg/Float64MultiArray` with one position, used where there is no action.
-        joint_names: The driver's joints whose mean gives the sensed opening.
+        joint_names: The driver's joints whose mean position gives the sensed opening, and the mean of whose
+            absolute efforts the clamping force.
         width_m: Smallest and largest opening [m].
         closed: The driver's position at an opening of 0 [rad] or [m].
         open: The driver's position at the largest opening [rad] or [m].
@@ -281,6 +282,8 @@ class RobotInterface:
         states: Where the sensed state comes from.
         channels: What moves the joints; every joint is in exactly one.
         gripper: A parallel gripper, if it has one.
+        wrench_topic: `geometry_msgs/msg/WrenchStamped` of the external force at the end effector, "" where
+            it is not sensed; the magnitude of its force is what counts.
         gates: What must be so before it may move.
         watchdog: When sensing is too old.
         arming: How it comes to move.
@@ -293,6 +296,7 @@ class RobotInterface:
     states: tuple[StateSource, ...]
     channels: tuple[Channel, ...]
     gripper: GripperInterface | None = None
+    wrench_topic: str = ""
     gates: tuple[Gate, ...] = ()
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     arming: ArmingConfig = field(default_factory=ArmingConfig)
@@ -375,6 +379,7 @@ def join(
         states=tuple(source for part in renamed for source in part.states),
         channels=channels,
         gripper=grippers[0] if grippers else None,
+        wrench_topic=next((part.wrench_topic for part in parts if part.wrench_topic), ""),
         gates=tuple(gate for part in renamed for gate in part.gates),
         watchdog=_strictest_watchdog([part.watchdog for part in renamed]),
         arming=_strictest_arming([part.arming for part in renamed]),
