@@ -1,0 +1,116 @@
+"""One Cyclone domain per process and domain id, shared by the buses on it.
+
+Cyclone reads the network configuration when a process first opens a domain; it cannot be changed until the
+last user has closed it. The interface is always named, so that a robot's commands never leave by another.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Final
+from xml.sax.saxutils import quoteattr
+
+from cyclonedds.core import DDSException
+from cyclonedds.domain import Domain
+
+_MAX_PROCESSES: Final = 60
+"""Processes of one domain that find one another on one machine without multicast."""
+
+_lock = threading.Lock()
+
+
+@dataclass
+class _Open:
+    """A domain in use."""
+
+    domain: Domain | None
+    interface: str
+    users: int
+
+
+_open: dict[int, _Open] = {}
+
+
+def acquire_domain(domain_id: int, interface: str) -> None:
+    """Open a domain, or join the one that is open in this process.
+
+    Args:
+        domain_id: ROS domain.
+        interface: Name or address of the network interface; "" leaves all to CYCLONEDDS_URI.
+
+    Raises:
+        ValueError: The process has the domain open on another interface, or there is no such interface.
+    """
+    with _lock:
+        if domain_id in _open:
+            used = _open[domain_id]
+            if used.interface != interface:
+                raise ValueError(
+                    f"domain {domain_id} is open on interface {used.interface!r} in this process; "
+                    f"close that bus first, or use another domain_id for {interface!r}"
+                )
+            used.users += 1
+            return
+        _open[domain_id] = _Open(_create(domain_id, interface), interface, 1)
+
+
+def release_domain(domain_id: int) -> None:
+    """Give a domain back; the last user closes it."""
+    with _lock:
+        used = _open[domain_id]
+        used.users -= 1
+        if used.users:
+            return
+        del _open[domain_id]
+        if used.domain is not None:
+            used.domain.__del__()
+
+
+def _create(domain_id: int, interface: str) -> Domain | None:
+    if not interface:
+        return None
+    names = [name for _, name in socket.if_nameindex()]
+    if not _is_address(interface) and interface not in names:
+        raise ValueError(f"no network interface {interface!r}; this machine has: {', '.join(names)}")
+    try:
+        return Domain(domain_id, configuration(interface))
+    except DDSException as error:
+        raise ValueError(f"cannot open domain {domain_id} on interface {interface!r}: {error}") from error
+
+
+def configuration(interface: str) -> str:
+    """Return Cyclone's configuration for one interface, in XML.
+
+    On loopback there is no multicast: processes find one another at the ports of the domain. Elsewhere the
+    addresses in `ROS_STATIC_PEERS` (separated by ";", as in ROS) are asked besides.
+    """
+    attribute = "address" if _is_address(interface) else "name"
+    is_loopback = interface in ("lo", "127.0.0.1", "::1")
+    peers = ["localhost"] if is_loopback else []
+    peers += [peer for peer in os.environ.get("ROS_STATIC_PEERS", "").split(";") if peer]
+    multicast = "" if not is_loopback else "<AllowMulticast>false</AllowMulticast>"
+    hosts = "".join(f"<Peer address={quoteattr(peer)}/>" for peer in peers)
+    discovery = (
+        f"<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>{_MAX_PROCESSES}"
+        f"</MaxAutoParticipantIndex><Peers>{hosts}</Peers>"
+        if peers
+        else ""
+    )
+    return (
+        '<CycloneDDS><Domain id="any">'
+        f"<General><Interfaces><NetworkInterface {attribute}={quoteattr(interface)}/></Interfaces>"
+        f"{multicast}</General><Discovery>{discovery}</Discovery>"
+        "</Domain></CycloneDDS>"
+    )
+
+
+def _is_address(interface: str) -> bool:
+    try:
+        ipaddress.ip_address(interface)
+    except ValueError:
+        return False
+    return True
