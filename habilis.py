@@ -559,6 +559,18 @@ def record(cfg: DictConfig, policy: Path, folder: Path, episodes: int) -> None:
     resolve(COMMANDS["play"].target)(Invocation((), play, None, build, instantiate))
 
 
+def driver_of(robot: str) -> Any:
+    """Return how a robot's vendor starts its ROS 2 driver, a `hardware.driver.Driver`.
+
+    Raises:
+        UsageError: The robot has no driver in its YAML.
+    """
+    cfg = compose("run", [f"robot={robot}"])
+    if cfg.robot.get("driver") is None:
+        raise UsageError(f"robot {robot} has no driver; start one yourself, or use_mock_hardware:=true")
+    return instantiate(cfg.robot.driver)
+
+
 def _class_of(node: Any) -> Any:
     module, _, attribute = str(node["_target_"]).rpartition(".")
     if module.split(".")[0] not in ROOMS:

@@ -1,0 +1,14 @@
+"""A trained policy drives a robot: ros2 launch habilis policy.launch.py robot:=allegro policy:=turn.onnx."""
+
+from launch import LaunchDescription
+
+from hardware.ros.launching import declare, node
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            *declare("robot", "policy", "dry_run", "namespace", "tf_prefix", "use_sim_time", "params_file"),
+            node("deploy", "policy", "robot", "policy", "dry_run", "tf_prefix"),
+        ]
+    )
