@@ -51,7 +51,8 @@ def test_nobody_takes_the_name_of_launch():
 def test_colcon_builds_it(tmp_path: Path, how: list[str]):
     source = tmp_path / "src" / "habilis"
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "runs", "tests", "docs", "*.egg-info"))
-    done = subprocess.run(["colcon", "build", *how], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    words = ["colcon", "build", *how]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     prefix = tmp_path / "install" / "habilis"
     assert (prefix / "share" / "ament_index" / "resource_index" / "packages" / "habilis").exists()
