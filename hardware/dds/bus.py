@@ -9,16 +9,22 @@ from typing import Any, Final
 from hardware.bus import (
     CLOCK,
     RELIABLE,
+    ActionHandlers,
     BusConfig,
     Handle,
     Message,
     MessageInfo,
+    ParameterSpec,
+    ParameterValue,
     QoS,
 )
 from hardware.dds import names
+from hardware.dds.actions import DdsActionClient, DdsActionServer
 from hardware.dds.codec import CdrError
 from hardware.dds.endpoints import Writer
 from hardware.dds.node import Node
+from hardware.dds.parameters import Parameters
+from hardware.dds.services import ServiceClient, ServiceServer
 
 _CLOCK_TYPE: Final = "rosgraph_msgs/msg/Clock"
 
@@ -111,6 +117,7 @@ class DdsBus:
             ValueError: No such interface, or the domain is open on another one in this process.
         """
         self._node = Node(config)
+        self._parameters = Parameters(self._node)
         self._clock_ns = 0
         if config.use_sim_time:
             DdsSubscription(self._node, _CLOCK_TYPE, "/clock", self._on_clock, CLOCK, "_clock")
@@ -155,7 +162,37 @@ class DdsBus:
         """Open a subscription."""
         return DdsSubscription(self._node, type_name, topic, callback, qos, group)
 
-    # ---- timers, graph ------------------------------------------------------------------------
+    # ---- services and actions -----------------------------------------------------------------
+
+    def service(
+        self, type_name: str, name: str, handler: Callable[[Message], Message], *, group: str = "services"
+    ) -> Handle:
+        """Serve: `handler` gets the request and returns the response."""
+        self._node.types.require(type_name, "srv")
+
+        def answer(request: Message, respond: Callable[[Message], None]) -> None:
+            respond(handler(request))
+
+        return ServiceServer(self._node, type_name, self._node.resolve(name), answer, group)
+
+    def client(self, type_name: str, name: str) -> ServiceClient:
+        """Open a client of a service."""
+        self._node.types.require(type_name, "srv")
+        return ServiceClient(self._node, type_name, self._node.resolve(name))
+
+    def action_server(self, type_name: str, name: str, handlers: ActionHandlers) -> DdsActionServer:
+        """Serve an action."""
+        return DdsActionServer(self._node, type_name, self._node.resolve(name), handlers)
+
+    def action_client(self, type_name: str, name: str) -> DdsActionClient:
+        """Open a client of an action."""
+        return DdsActionClient(self._node, type_name, self._node.resolve(name))
+
+    # ---- parameters, timers, graph ------------------------------------------------------------
+
+    def declare(self, parameters: Mapping[str, ParameterSpec]) -> Mapping[str, ParameterValue]:
+        """Declare parameters; return a view of their values, which follows what `ros2 param` sets."""
+        return self._parameters.declare(parameters)
 
     def timer(self, period_s: float, callback: Callable[[], None], *, group: str = "default") -> Handle:
         """Call back every `period_s` [s]; see `hardware.bus.Bus.timer`."""
@@ -169,12 +206,17 @@ class DdsBus:
     # ---- life ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to spin on background threads."""
+        """Begin to spin on background threads.
+
+        Raises:
+            ValueError: A parameter is configured that nobody declared.
+        """
+        self._parameters.check_all_declared()
         self._node.start()
 
     def spin(self, timeout_s: float | None = None) -> None:
         """Start if need be and block until `close`, an error, or `timeout_s` [s]."""
-        self._node.start()
+        self.start()
         self._node.ended.wait(timeout_s)
         self._node.raise_error()
 

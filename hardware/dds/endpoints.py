@@ -146,6 +146,11 @@ class Reader:
         """Return the USER_DATA of the writers matched now."""
         return _user_data(self.entity.get_matched_publications(), self.entity.get_matched_publication_data)
 
+    def user_data_of(self, handle: int) -> str | None:
+        """Return the USER_DATA of a writer by its handle; None if it is gone."""
+        found = _user_data([handle], self.entity.get_matched_publication_data)
+        return found[0] if found else None
+
     def take(self) -> list[tuple[bytes, Any]]:
         """Return samples that have arrived, with Cyclone's information; none once closed.
 
@@ -167,11 +172,7 @@ class Reader:
 
 
 def _user_data(handles: list[int], get: Callable[[int], Any]) -> list[str]:
-    found = []
-    for handle in handles:
-        endpoint = get(handle & HANDLE_MASK)
-        if endpoint is not None and Policy.Userdata in endpoint.qos:
-            found.append(endpoint.qos[Policy.Userdata].data.decode(errors="replace"))
-        else:
-            found.append("")
-    return found
+    """Return the USER_DATA of endpoints, "" for those without, leaving out those that went meanwhile."""
+    endpoints = [endpoint for endpoint in (get(handle & HANDLE_MASK) for handle in handles) if endpoint]
+    policies = [endpoint.qos[Policy.Userdata] for endpoint in endpoints]
+    return ["" if policy is None else policy.data.decode(errors="replace") for policy in policies]

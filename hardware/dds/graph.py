@@ -55,7 +55,7 @@ class Graph:
     def _entry(self) -> Any:
         make = self._node.types.message_class
         gid = make("rmw_dds_common/msg/Gid")
-        size = len(gid().data)
+        size = gid.FIELDS[0].size
         readers, writers = self._node.endpoints()
         config = self._node.config
         entities = make("rmw_dds_common/msg/NodeEntitiesInfo")(

@@ -213,7 +213,8 @@ _ACTIONS: Final = {
         f"control_msgs/GripperCommand command\n---\n{_GRIPPER_STATE}---\n{_GRIPPER_STATE}"
     ),
     "control_msgs/action/ParallelGripperCommand": (
-        f"sensor_msgs/JointState command\n---\n{_JOINT_STATE}bool stalled\nbool reached_goal\n---\n{_JOINT_STATE}"
+        "sensor_msgs/JointState command\n---\n"
+        f"{_JOINT_STATE}bool stalled\nbool reached_goal\n---\n{_JOINT_STATE}"
     ),
     "habilis_msgs/action/Instruct": """
 string instruction
@@ -229,7 +230,7 @@ string text
 
 
 def texts(distro: Distro) -> dict[str, str]:
-    """Return the texts of interfaces by name, `package/msg/Name`, `package/srv/Name`, `package/action/Name`."""
+    """Return the texts of interfaces by name: `package/msg/Name`, `package/srv/...`, `package/action/...`."""
     return {
         **_MESSAGES,
         **_SERVICES,

@@ -211,7 +211,7 @@ class Types:
         return lambda: np.zeros(size, dtype)
 
     def _define(self, name: str, text: str) -> None:
-        package, kind, short = name.split("/")
+        kind = name.split("/")[1]
         if kind == "msg":
             if name not in self.store.fielddefs:
                 self.store.register(get_types_from_msg(text, name))
