@@ -354,6 +354,14 @@ class Bus(Protocol):
         """Return the constants that a type defines."""
         ...
 
+    def serialize(self, type_name: str, message: Message) -> bytes | bytearray:
+        """Return a message as CDR, little endian, with its header of 4 bytes: what bags hold.
+
+        Raises:
+            ValueError: The message is of another type, or a field does not fit its type.
+        """
+        ...
+
     def now_ns(self) -> int:
         """Return ROS time [ns]: the system's, or that of `/clock` with `use_sim_time` (0 before any)."""
         ...

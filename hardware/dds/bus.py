@@ -137,6 +137,10 @@ class DdsBus:
         """Return the constants that a type defines."""
         return self._node.types.constants(type_name)
 
+    def serialize(self, type_name: str, message: Message) -> bytearray:
+        """Return a message as CDR; see `hardware.bus.Bus.serialize`."""
+        return self._node.codec(type_name).encode(message)
+
     def now_ns(self) -> int:
         """Return ROS time [ns]."""
         return self._clock_ns if self.config.use_sim_time else time.time_ns()

@@ -22,6 +22,7 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 
 from hardware.bus import (
     RELIABLE,
@@ -402,6 +403,12 @@ class RosBus:
     def constants(self, type_name: str) -> Mapping[str, Any]:
         """Return the constants that a type defines."""
         return constants(type_name)
+
+    def serialize(self, type_name: str, message: Message) -> bytes:
+        """See `hardware.bus.Bus.serialize`."""
+        if not isinstance(message, class_of(type_name)):
+            raise ValueError(f"not a {type_name}: {type(message).__name__}")
+        return serialize_message(message)
 
     def now_ns(self) -> int:
         """See `hardware.bus.Bus.now_ns`."""
