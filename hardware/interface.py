@@ -332,7 +332,7 @@ class RobotInterface:
     @property
     def rate_hz(self) -> float:
         """Rate of commands: the slowest channel's [Hz]."""
-        return min(channel.rate_hz for channel in self.channels)
+        return min((channel.rate_hz for channel in self.channels), default=100.0)
 
     @property
     def streams(self) -> bool:

@@ -10,7 +10,16 @@ from policies.robot import Robot
 from policies.safe_robot import SafeRobot
 
 _ROBOTS = habilis.CONFIG_DIR / "robot"
-ROBOTS = sorted(str(p.relative_to(_ROBOTS).with_suffix("")) for p in _ROBOTS.rglob("*.yaml"))
+
+
+def _has_world(name):
+    """Whether the table is for it: it has a model here, kinematics and a gripper."""
+    robot = habilis.compose("run", [f"robot={name}"]).robot
+    return bool(robot.model and robot.kinematics and robot.get("interface", {}).get("gripper"))
+
+
+_NAMES = sorted(str(p.relative_to(_ROBOTS).with_suffix("")) for p in _ROBOTS.rglob("*.yaml"))
+ROBOTS = [name for name in _NAMES if _has_world(name)]
 
 
 @pytest.fixture(params=ROBOTS)
