@@ -61,6 +61,7 @@ class _ServerGoal:
         self.ended_s: float | None = None
         self.waiting: list[Callable[[Message], None]] = []
         self.thread: threading.Thread | None = None
+        self.done: Final = threading.Event()
 
     @property
     def goal(self) -> Message:
@@ -157,6 +158,8 @@ class DdsActionServer:
         except BaseException as error:
             self._end(goal, ActionResult("aborted", None))
             self._node.fail(error)
+        finally:
+            goal.done.set()
 
     def _end(self, goal: _ServerGoal, outcome: ActionResult) -> None:
         result = outcome.result if outcome.result is not None else self._make(f"{self._type}_Result")()
@@ -182,24 +185,17 @@ class DdsActionServer:
     def _on_cancel(self, request: Any, respond: Callable[[Message], None]) -> None:
         constants = self._node.types.constants(f"{_CANCEL}_Response")
         chosen = self._chosen(request.goal_info)
-        canceling = [goal for goal in chosen if goal.ended_s is None and self._handlers.accept_cancel(goal)]
+        agreed = [goal for goal in chosen if goal.ended_s is None and self._handlers.accept_cancel(goal)]
         with self._lock:
+            canceling = [goal for goal in agreed if goal.ended_s is None]
             for goal in canceling:
                 goal.status = "canceling"
-        code = "ERROR_NONE"
-        if not canceling:
-            is_over = bool(chosen) and all(goal.ended_s is not None for goal in chosen)
-            code = (
-                "ERROR_GOAL_TERMINATED"
-                if is_over
-                else "ERROR_REJECTED"
-                if chosen
-                else "ERROR_UNKNOWN_GOAL_ID"
-            )
+            is_over = all(goal.ended_s is not None for goal in chosen)
+        refusal = "ERROR_GOAL_TERMINATED" if is_over else "ERROR_REJECTED"
+        code = "ERROR_NONE" if canceling else refusal if chosen else "ERROR_UNKNOWN_GOAL_ID"
+        infos = [self._info(goal) for goal in canceling]
         response = self._make(f"{_CANCEL}_Response")
-        respond(
-            response(return_code=constants[code], goals_canceling=[self._info(goal) for goal in canceling])
-        )
+        respond(response(return_code=constants[code], goals_canceling=infos))
         if canceling:
             self._send_status()
         for goal in canceling:
@@ -229,8 +225,9 @@ class DdsActionServer:
         for goal in goals:
             if goal.thread is None or goal.thread is threading.current_thread():
                 continue
-            goal.thread.join(max(0.0, end_s - time.monotonic()))
-            if goal.thread.is_alive():
+            if goal.done.wait(max(0.0, end_s - time.monotonic())):
+                goal.thread.join()
+            else:
                 self._node.fail(
                     RuntimeError(f"{self._name}: execute went on for {_END_S:.0f} s after it was cancelled")
                 )
