@@ -162,7 +162,7 @@ class _Run:
                 raise ValueError(f"{path} must be a bool, got {get(message)!r}")
         try:
             out += self._structs[(len(out) + 4) & 7].pack(*self._get(message))
-        except struct.error as error:
+        except (struct.error, OverflowError) as error:
             raise ValueError(self._explain(message)) from error
 
     def read(self, data: bytes, pos: int, message: Any) -> int:

@@ -127,6 +127,11 @@ class Types:
         for name, text in texts(distro).items():
             self._define(name, text)
         self._classes: dict[str, type[Message]] = {}
+        self._hashes = Typestore()
+        self._hashes.fielddefs = {
+            name: (constants, [(field, _char_is_uint8(desc)) for field, desc in fields])
+            for name, (constants, fields) in self.store.fielddefs.items()
+        }
 
     def fields(self, name: str) -> tuple[Field, ...]:
         """Return the fields of a message type.
@@ -145,7 +150,7 @@ class Types:
 
     def type_hash(self, name: str) -> str:
         """Return the type hash, `RIHS01_...`, of a message or service type; "" on Humble, which has none."""
-        return "" if self.distro == "humble" else self.store.hash_rihs01(name)
+        return "" if self.distro == "humble" else self._hashes.hash_rihs01(name)
 
     def message_class(self, name: str) -> type[Message]:
         """Return the class of a message type.
@@ -306,6 +311,16 @@ def _field(name: str, desc: Any) -> Field:
     return Field(
         name, element.base, "array" if kind == Nodetype.ARRAY else "sequence", content[1], element.bound
     )
+
+
+def _char_is_uint8(desc: Any) -> Any:
+    """Return a field's description as ROS hashes it: its generators replace `char` by `uint8`."""
+    kind, content = desc
+    if kind == Nodetype.BASE:
+        return (kind, ("uint8", 0)) if content[0] == "char" else desc
+    if kind == Nodetype.NAME:
+        return desc
+    return (kind, (_char_is_uint8(content[0]), content[1]))
 
 
 def _reader(field: Field, cls: type[Message]) -> Callable[[Any], Any]:
