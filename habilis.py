@@ -91,6 +91,12 @@ COMMANDS = {
         "bench benchmark=tabletop [key=value ...]",
         "measure a planner on a benchmark",
     ),
+    "robot": Command(
+        "hardware.robot_command:robot",
+        "robot_server",
+        "robot robot=fr3 [env=tabletop env.seed=7]",
+        "serve the simulated robot behind the ROS 2 topics of a real one",
+    ),
     "serve-model": Command(
         "vlm_agent.commands:serve_model",
         "serve_model",
@@ -124,6 +130,7 @@ class Invocation:
         build_evaluator: `build_evaluator`, likewise.
         make_actor: `sim.play.make_actor`, likewise.
         record: `record`, likewise.
+        build_robot: `build_robot`, likewise.
     """
 
     words: tuple[str, ...]
@@ -140,6 +147,7 @@ class Invocation:
     build_evaluator: Callable[..., Any] = lambda *a, **k: build_evaluator(*a, **k)
     make_actor: Callable[..., Any] = lambda *a: resolve("sim.play:make_actor")(*a)
     record: Callable[..., Any] = lambda *a, **k: record(*a, **k)
+    build_robot: Callable[..., Any] = lambda *a, **k: build_robot(*a, **k)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -284,7 +292,12 @@ def _did_you_mean(word: str, known: Sequence[str] | Any) -> str:
 # ---- configuration ------------------------------------------------------------------------------
 
 
-_OPEN = ("tools.settings.", "model.extra_body.")  # nodes whose keys are their own affair
+_OPEN = (  # nodes whose keys are their own affair
+    "tools.settings.",
+    "model.extra_body.",
+    "bus.remap",
+    "bus.parameters",
+)
 
 
 def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -459,7 +472,7 @@ def build(
     from vlm_agent.session import Session
 
     if cfg.transport != "sim":
-        raise UsageError(f"no transport {cfg.transport!r}; there are: sim")
+        return _build_remote(cfg, folder, watchers)
     with ExitStack() as parts:
         robot_model = instantiate(cfg.robot.model)
         if world is None:
@@ -481,6 +494,120 @@ def build(
         agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
+
+
+def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any]) -> Session:
+    """Put the rooms together around a robot and cameras behind a bus."""
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from vlm_agent.session import Session
+
+    if cfg.robot.model is None or cfg.robot.kinematics is None:
+        raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
+    cfg = cfg.copy()
+    cfg.video.enabled = False  # there is no view of the scene but the robot's own cameras
+    with ExitStack() as parts:
+        from hardware.remote import RemoteWorld, connect
+
+        robot_model = instantiate(cfg.robot.model)
+        bus = open_bus(cfg)
+        parts.callback(bus.close)
+        remote = connect(bus, instantiate(cfg.robot.interface), instantiate(cfg.remote))
+        parts.callback(remote.close)
+        world = RemoteWorld(remote)
+        episode = world.reset(0)
+        trace = _trace(cfg, folder, episode, list(watchers), parts)
+        trace.event("transport", **remote.facts(cfg.transport))
+        robot, kinematics = _safe_robot(cfg, episode.robot, robot_model, trace)
+        parts.callback(robot.close)
+        remote.arm()
+        agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
+        given = replace(episode, robot=robot)  # the bare driver stays here
+        return Session(agent, world, given, robot, tools, folder, None, parts.pop_all())
+
+
+def open_bus(cfg: DictConfig) -> Any:
+    """Join the network as the configuration's `transport` and `bus` say; `use_sim_time: null` looks first.
+
+    Raises:
+        UsageError: No such transport.
+    """
+    from hardware.remote import has_clock
+    from hardware.transports import open_bus as open_transport
+
+    if cfg.transport not in ("auto", "dds", "ros"):
+        raise UsageError(f"no transport {cfg.transport!r}; there are: sim, dds, ros, auto")
+    cfg = cfg.copy()
+    if cfg.bus.use_sim_time is None:
+        cfg.bus.use_sim_time = False
+        cfg.bus.use_sim_time = has_clock(cfg.transport, instantiate(cfg.bus))
+    bus = open_transport(cfg.transport, instantiate(cfg.bus))
+    _check_contract(bus, "hardware.bus:Bus")
+    return bus
+
+
+def build_robot(cfg: DictConfig) -> Any:
+    """Build what ``configs/robot_server.yaml`` describes: a simulated robot behind a real one's topics.
+
+    Returns:
+        A `hardware.robot_command.ServedRobot`.
+
+    Raises:
+        UsageError: The configuration does not fit together.
+    """
+    from contextlib import ExitStack
+
+    from hardware.robot_command import ServedRobot
+    from hardware.robot_server import RobotServer
+    from hardware.robot_server_cameras import CameraServer
+    from sim.robots.frames import link_frames
+    from vlm_agent.trace import NullTrace
+
+    cfg = cfg.copy()
+    if "world" not in cfg.env:
+        raise UsageError("this env is a task for habilis play; choose a world: see habilis envs")
+    with ExitStack() as parts:
+        robot_model = _simulated(cfg)
+        world = instantiate(cfg.env.world, robot=robot_model)
+        parts.callback(world.close)
+        _check_contract(world, "policies.world:World")
+        episode = world.reset(cfg.env.seed, cfg.env.family)
+        robot, _ = _safe_robot(cfg, episode.robot, robot_model, NullTrace())
+        parts.callback(robot.close)
+        config = instantiate(cfg.server)
+        cfg.bus.use_sim_time = False  # it makes the clock and follows none
+        bus = open_bus(cfg)
+        parts.callback(bus.close)
+        scene = world.scene
+        base = getattr(robot_model, "base_body", None) or robot_model.root_body
+        frames = link_frames(scene.model, scene.data, scene.lock, base)
+        server = RobotServer(bus, robot, instantiate(cfg.robot.interface), config, frames)
+        parts.callback(server.close)
+        cameras = [
+            CameraServer(bus, camera, server.stamp_ns, instantiate(cfg.camera))
+            for camera in episode.cameras.values()
+        ]
+        for camera in cameras:
+            parts.callback(camera.close)
+        parts.callback(bus.close)  # callbacks end before what they use
+        return ServedRobot(
+            bus, server, cameras, episode.instruction, lambda: vars(world.judge()), parts.pop_all()
+        )
+
+
+def _simulated(cfg: DictConfig) -> Any:
+    """Return the model of a robot that can be simulated here."""
+    from sim.robots.registry import hand_names, load_hand, robot_names
+
+    if cfg.robot.model is not None:
+        return instantiate(cfg.robot.model)
+    if cfg.robot.name in hand_names():
+        if cfg.env.family != "stand":
+            raise UsageError(f"{cfg.robot.name!r} is a hand; serve it by itself: env=stand")
+        return load_hand(cfg.robot.name)
+    known = ", ".join((*robot_names(), *hand_names()))
+    raise UsageError(f"there is no simulated model of {cfg.robot.name!r}; there are: {known}")
 
 
 def build_env(cfg: DictConfig, **changes: Any) -> Any:
@@ -611,6 +738,9 @@ def _safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> t
     _check_contract(driver, "policies.robot:Robot")
     config = instantiate(cfg.robot.safety)
     limits = scaled_limits(driver.limits, config)
+    if cfg.robot.kinematics is None:  # no model: limits of the joints alone
+        safety = SafetyFilter(driver.limits, config, gripper_width_m=driver.gripper_width_m)
+        return SafeRobot(driver, safety, lambda kind, fields: trace.event(kind, **fields)), None
     kinematics = instantiate(cfg.robot.kinematics, robot=robot_model, limits=limits)
     _check_contract(kinematics, "policies.motion:Kinematics")
     safety = SafetyFilter(

@@ -87,7 +87,7 @@ class RobotServerConfig:
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be kept."""
         for name, value in vars(self).items():
-            if isinstance(value, float) and not (np.isfinite(value) and value >= 0):
+            if isinstance(value, int | float) and not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"RobotServerConfig.{name} must be finite and not negative, got {value}")
         if self.tick_s <= 0 or abs(self.period_s / self.tick_s - round(self.period_s / self.tick_s)) > 1e-6:
             raise ValueError(f"period_s {self.period_s} must be a multiple of tick_s {self.tick_s}")

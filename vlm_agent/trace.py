@@ -40,6 +40,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
         *("start_wall_s", "end_wall_s", "start_robot_s", "end_robot_s", "traceback"),
     ),
     "artifact": ("name", "kind", "path", "frame", "stamp_s", "epoch", "intrinsics", "T_world_camera"),
+    "transport": ("transport", "clock", "judge"),
     "motion": ("what",),
     "safety": ("rule", "message"),
     "run_end": (

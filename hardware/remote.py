@@ -1,0 +1,179 @@
+"""A robot and its cameras behind a bus, put together for a planner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from hardware.arming import Arming
+from hardware.bus import CLOCK, Bus, BusConfig
+from hardware.guard import Guard
+from hardware.interface import RobotInterface
+from hardware.ros_camera import RosCamera, RosCameraConfig
+from hardware.ros_robot import RosRobot, RosRobotConfig
+from hardware.settings import check_numbers
+from hardware.transforms import TransformBuffer
+from hardware.transports import open_bus
+from policies.world import Episode, Judgement
+
+CLOCK_S: Final = 1.5
+"""How long is listened for a clock [s]."""
+_SIM_STATE_AGE_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class RemoteConfig:
+    """Settings.
+
+    Attributes:
+        cameras: The cameras.
+        confirmed: A person has looked at the robot and wants it to move.
+        arm_timeout_s: Time without a command after which it is disarmed [s].
+        ready_s: Longest wait for controllers to be found [s].
+    """
+
+    cameras: tuple[RosCameraConfig, ...]
+    confirmed: bool = False
+    arm_timeout_s: float = 600.0
+    ready_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse times that make no sense, and two cameras of one name."""
+        check_numbers(self)
+        names = [camera.name for camera in self.cameras]
+        if len(set(names)) != len(names):
+            raise ValueError(f"remote.cameras: a name stands twice in {', '.join(names)}")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What was found.
+
+    Attributes:
+        bus: The node.
+        robot: The bare driver; assembly wraps it.
+        guard: Its state machine.
+        cameras: Cameras by name.
+        transforms: What tf says.
+    """
+
+    bus: Bus
+    robot: RosRobot
+    guard: Guard
+    cameras: Mapping[str, RosCamera]
+    transforms: TransformBuffer
+
+    def arm(self) -> None:
+        """Let it move from now on.
+
+        Raises:
+            RuntimeError: It may not; says what to do.
+        """
+        refused = self.guard.arm()
+        if refused:
+            raise RuntimeError(f"robot {self.robot.name!r} is not armed: {refused}{self._advice(refused)}")
+
+    def _advice(self, refused: str) -> str:
+        if "confirm" not in refused:
+            return ""
+        return f"; look at it, then say remote.confirmed=true or call /{self.bus.config.node_name}/confirm"
+
+    def facts(self, transport: str) -> dict[str, Any]:
+        """Return how it is reached, for the trace."""
+        config = self.bus.config
+        return {
+            "transport": transport,
+            "domain_id": config.domain_id,
+            "interface": config.interface,
+            "clock": "/clock" if config.use_sim_time else "system",
+            "judge": RemoteWorld.NO_JUDGE,
+        }
+
+    def close(self) -> None:
+        """Stop the robot and leave; idempotent."""
+        self.guard.close()
+        for camera in self.cameras.values():
+            camera.close()
+        self.robot.close()
+        self.transforms.close()
+
+
+def has_clock(transport: Literal["auto", "dds", "ros"], config: BusConfig) -> bool:
+    """Return whether somebody publishes `/clock`: then the robot is a simulated one."""
+    heard = threading.Event()
+    bus = open_bus(transport, replace(config, node_name=f"{config.node_name}_looks", use_sim_time=False))
+    try:
+        bus.subscribe("rosgraph_msgs/msg/Clock", "/clock", lambda m, i: heard.set(), CLOCK)
+        bus.start()
+        return heard.wait(CLOCK_S)
+    finally:
+        bus.close()
+
+
+def connect(bus: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote:
+    """Find the robot's joint states and controllers; nothing moves.
+
+    With simulated time the robot is a simulated one: no person need confirm, and joint states may be
+    older on this machine's clock, as a busy machine simulates slowly.
+
+    Raises:
+        ConnectionError: No joint states, no controllers, or another commander; says what to do.
+    """
+    arming = replace(interface.arming, arm_timeout_s=config.arm_timeout_s)
+    needs_confirmation = interface.is_real and arming.confirm and not config.confirmed
+    if bus.config.use_sim_time:
+        needs_confirmation = False
+        age_s = max(interface.watchdog.max_state_age_s, _SIM_STATE_AGE_S)
+        watchdog = replace(
+            interface.watchdog, max_state_age_s=age_s, max_stamp_age_s=age_s, max_stamp_lead_s=age_s
+        )
+        interface = replace(interface, watchdog=watchdog)
+    guards: list[Guard] = []
+    robot = RosRobot(bus, interface, RosRobotConfig(ready_s=config.ready_s), lambda: guards[0].permit())
+    try:
+        guards.append(Guard(bus, robot, Arming(arming, needs_confirmation)))
+        transforms = TransformBuffer(bus)
+        cameras = {c.name: RosCamera(bus, c, transforms, robot.clock) for c in config.cameras}
+        bus.start()
+        robot.connect()
+    except BaseException:
+        robot.close()
+        raise
+    return Remote(bus, robot, guards[0], cameras, transforms)
+
+
+class RemoteWorld:
+    """The `World` that is behind a bus: one episode, without a seed, a truth or an instruction.
+
+    Args:
+        remote: The robot and its cameras.
+    """
+
+    NO_JUDGE: Final = "the truth about the scene is not on the wire; success is what was sensed"
+
+    families = ("remote",)
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    def reset(self, seed: int, family: str | None = None) -> Episode:
+        """Return the episode that there is; nothing is reset."""
+        remote = self._remote
+        return Episode(self.NO_JUDGE, "remote", seed, "done", remote.robot, dict(remote.cameras))
+
+    def judge(self) -> Judgement:
+        """Refuse.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(self.NO_JUDGE)
+
+    def rows(self, seed: int, n: int) -> Iterator[Mapping[str, Any]]:
+        """Generate no questions."""
+        return iter(())
+
+    def close(self) -> None:
+        """Nothing; the remote is closed by who connected."""
