@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from sim.batch.actions import rotation_matrix
 from sim.batch.handles import Body
 from sim.batch.physics import Physics
 from sim.batch.randomize import Randomization, small_turn
@@ -93,6 +94,11 @@ class SensorNoise:
         """Return the reading of a rotation, quat_wxyz (num_envs, 4)."""
         noise = self._of(name, 3)
         return quat if noise is None else small_turn(quat, noise)
+
+    def read_mat(self, name: str, mat: Tensor) -> Tensor:
+        """Return the reading of a rotation matrix (num_envs, 3, 3), turned about the world's axes."""
+        noise = self._of(name, 3)
+        return mat if noise is None else rotation_matrix(noise) @ mat
 
     def _of(self, name: str, size: int) -> Tensor | None:
         if not self._scale.numel():

@@ -175,8 +175,9 @@ class Task(ABC):
     def observe(self) -> dict[str, Tensor]:
         """Return named parts of the observation, (num_envs, k) each, in a fixed order.
 
-        What a robot would measure goes through `sense` or `sense_quat`, once each, and what is derived from
-        it is computed from that reading: else a policy could average the noise out.
+        What a robot would measure goes through `sense`, `sense_quat` or `sense_mat`, each quantity under
+        one name, and what is derived from it is computed from that reading: else a policy could average
+        the noise out.
         """
 
     def sense(self, name: str, value: Tensor) -> Tensor:
@@ -186,6 +187,10 @@ class Task(ABC):
     def sense_quat(self, name: str, quat: Tensor) -> Tensor:
         """Return the reading of a rotation, quat_wxyz (num_envs, 4)."""
         return quat if self.noise is None else self.noise.read_quat(name, quat)
+
+    def sense_mat(self, name: str, mat: Tensor) -> Tensor:
+        """Return the reading of a rotation matrix (num_envs, 3, 3)."""
+        return mat if self.noise is None else self.noise.read_mat(name, mat)
 
     @abstractmethod
     def achieved_goal(self) -> Tensor:

@@ -10,13 +10,14 @@ import mujoco
 import torch
 from torch import Tensor
 
-from sim.batch.actions import ActionTerm, EeVelocity, GripperTarget
+from sim.batch.actions import ActionTerm, EeVelocity, GripperTarget, rotation_matrix
 from sim.batch.handles import Actuators, Joints, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.task import Task
 from sim.robots.compose import ArmHandModel
 from sim.robots.fr3 import FR3, set_physics_options
 from sim.robots.model import RobotModel
+from sim.tasks.reading import PoseReading
 from sim.tasks.views import add_light, add_view
 
 WORK_X: Final = (0.38, 0.62)
@@ -108,14 +109,28 @@ class ArmTask(Task):
 
         The grasp centre is where the joints' readings put it.
         """
-        true_pos, ee_pos = self.arm.pos, self.ee.pos
-        joint_pos = self.sense("joint_pos", true_pos)
-        if joint_pos is not true_pos:
-            ee_pos = ee_pos + self.reach.moved(joint_pos - true_pos)
-        terms = {"joint_pos": joint_pos, "joint_vel": self.sense("joint_vel", self.arm.vel), "ee_pos": ee_pos}
+        terms = {
+            "joint_pos": self.sense("joint_pos", self.arm.pos),
+            "joint_vel": self.sense("joint_vel", self.arm.vel),
+            "ee_pos": self.ee_reading().pos,
+        }
         if self.has_gripper:
-            terms["opening"] = self.fingers.pos.sum(-1, keepdim=True)
+            terms["opening"] = self.sense("opening", self.fingers.pos.sum(-1, keepdim=True))
         return terms
+
+    def ee_reading(self) -> PoseReading:
+        """Return the grasp centre's pose where the joints' readings put it."""
+        return read_ee(self, "joint_pos", self.arm, self.ee, self.reach)
+
+
+def read_ee(task: Task, name: str, joints: Joints, ee: Site, reach: EeVelocity) -> PoseReading:
+    """Return the pose of a site at the end of a chain where the joints' readings `name` put it."""
+    true_pos, pos, mat = joints.pos, ee.pos, ee.mat
+    joint_pos = task.sense(name, true_pos)
+    if joint_pos is true_pos:
+        return PoseReading(pos, mat, pos, mat)
+    error = joint_pos - true_pos
+    return PoseReading(pos + reach.moved(error), rotation_matrix(reach.turned(error)) @ mat, pos, mat)
 
 
 class _RestingHand:

@@ -1,17 +1,25 @@
-"""Beads as a granular material, trays that hold them, and how many of them lie where."""
+"""Beads as a granular material, trays that hold them, and tasks that bring beads from one to another."""
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
-from typing import Final
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
 import mujoco
 import torch
 from torch import Tensor
 
-from sim.batch.handles import ResetState
+from policies.policy import ArraySpec
+from sim.batch.handles import ResetState, Site
 from sim.batch.physics import Physics
-from sim.tasks.tool_use import add_part
+from sim.batch.rng import EnvRandom
+from sim.batch.task import GoalTerm, ShapingTerm
+from sim.tasks.arm import action_penalty, arm_scene
+from sim.tasks.reach import distance
+from sim.tasks.tool_use import ToolTask, ToolTaskConfig, add_part
 
 BEAD_RADIUS_M: Final = 0.007
 BEAD_KG: Final = 0.0014
@@ -108,3 +116,98 @@ def grid(num: tuple[int, int, int], pitch_m: tuple[float, float, float], device:
     points = torch.cartesian_prod(*axes)
     middle = torch.tensor([(num[0] - 1) / 2, (num[1] - 1) / 2, -0.5], device=device)
     return (points - middle) * torch.tensor(pitch_m, device=device)
+
+
+@dataclass(frozen=True)
+class BeadsConfig(ToolTaskConfig, ABC):
+    """Settings of tasks that bring beads somewhere.
+
+    Attributes:
+        beads: How many beads are asked for: the fewest at difficulty 0, at most the most at difficulty 1.
+    """
+
+    beads: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse goals that can't be met."""
+        super().__post_init__()
+        if not 1 <= self.beads[0] <= self.beads[1] <= self.num_beads:
+            raise ValueError(f"beads is {self.beads}; use 1 <= fewest <= most <= {self.num_beads}")
+
+    @property
+    @abstractmethod
+    def rows(self) -> tuple[int, int, int]:
+        """Beads along x, y and z at the start."""
+
+    @property
+    def num_beads(self) -> int:
+        """Beads in the scene."""
+        x, y, z = self.rows
+        return x * y * z
+
+
+class BeadsTask(ToolTask):
+    """Goal: how many beads lie where they are to be, at least. A tool or a vessel is held by its `grip`."""
+
+    config: BeadsConfig
+    pitch_m: ClassVar[tuple[float, float, float]]
+    """Distances of the beads at the start [m]."""
+    jitter_m: ClassVar[float]
+    """How far each is off its place in the grid at most, along each axis [m]."""
+    grip: Site
+
+    @property
+    def goal_spec(self) -> ArraySpec:
+        """See `Task.goal_spec`."""
+        return ArraySpec((1,), ("beads",))
+
+    def beads_scene(self) -> mujoco.MjSpec:
+        """Return the arm's scene with the beads."""
+        spec = arm_scene()
+        spec.memory = 16 << 20
+        add_beads(spec, self.config.num_beads)
+        return spec
+
+    def bind(self, physics: Physics) -> None:
+        """See `Task.bind`."""
+        super().bind(physics)
+        self.beads = Beads(physics, self.config.num_beads)
+        self._points = grid(self.config.rows, self.pitch_m, physics.device)
+
+    def place_beads(
+        self, state: ResetState, random: EnvRandom, p_world: Tensor, lift_m: tuple[float, float, float]
+    ) -> None:
+        """Set the beads of a reset `lift_m` from points (n, 3) [m]."""
+        jitter = random.uniform("beads", -self.jitter_m, self.jitter_m, 3 * self.beads.num)
+        lift = torch.tensor(lift_m, device=p_world.device)
+        self.beads.set_pos(state, p_world[:, None] + self._points + lift + jitter.unflatten(1, (-1, 3)))
+
+    def draw_goal(self, random: EnvRandom, difficulty: Tensor) -> Tensor:
+        """Draw how many beads are asked for, (n, 1)."""
+        fewest, most = self.config.beads
+        return torch.round(fewest + (most - fewest) * random.uniform("goal") * difficulty[:, None])
+
+    def beads_from(self, origin: Tensor) -> Tensor:
+        """Return the beads' readings from the reading of an origin (num_envs, 3) [m], (num_envs, 3 num)."""
+        pos = self.sense("beads_pos", self.beads.pos.flatten(1)).unflatten(1, (-1, 3))
+        return (pos - origin[:, None]).flatten(1)
+
+    def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
+        """See `Task.success`."""
+        return (achieved >= desired)[..., 0]
+
+    def goal_terms(self) -> Mapping[str, GoalTerm]:
+        """See `Task.goal_terms`."""
+        return {"short": GoalTerm(-0.2, lambda a, d: (d - a).clamp(min=0.0)[..., 0])}
+
+    def shaping_terms(self) -> Mapping[str, ShapingTerm]:
+        """See `Task.shaping_terms`: to take what is to be held, and to use it."""
+        return {
+            "grasp": ShapingTerm(-0.5, lambda: distance(self.ee.pos, self.grip.pos)),
+            **self.use_terms(),
+            "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
+        }
+
+    @abstractmethod
+    def use_terms(self) -> Mapping[str, ShapingTerm]:
+        """Return the reward terms of using what is held, by name."""

@@ -18,8 +18,9 @@ from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, ShapingTerm
 from sim.tasks.arm import action_penalty, arm_scene
-from sim.tasks.parts import yaw_quat
+from sim.tasks.parts import pose_noise, yaw_quat
 from sim.tasks.reach import distance
+from sim.tasks.reading import read_pose
 from sim.tasks.tool_use import Box, ToolTask, ToolTaskConfig, add_fixture, add_part, look_at
 from sim.tasks.views import add_ghost, add_goal_marker
 
@@ -71,6 +72,9 @@ class BridgeGap(ToolTask):
     yaw_only: ClassVar[bool] = True
     push_body: ClassVar[str] = "block"
     push_n: ClassVar[float] = 2.0
+    noise_of_bodies: ClassVar[Mapping[str, float]] = {
+        "block_pos": 0.002, "block_quat": 0.02, "block_vel": 0.02, "gap": 0.002, **pose_noise("board"),
+    }  # fmt: skip
 
     @property
     def goal_spec(self) -> ArraySpec:
@@ -118,13 +122,14 @@ class BridgeGap(ToolTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        board = read_pose(self, "board", self.board.pos, self.board_site.mat)
         return self.observe_arm() | {
-            "block_pos": self.block.pos,
-            "block_quat": self.block.quat,
-            "block_vel": self.block.linvel,
-            "board_pos": self.board.pos,
-            "board_axes": self.board_site.mat[:, :, :2].flatten(1),
-            "gap": self.gap()[:, None],
+            "block_pos": self.sense("block_pos", self.block.pos),
+            "block_quat": self.sense_quat("block_quat", self.block.quat),
+            "block_vel": self.sense("block_vel", self.block.linvel),
+            "board_pos": board.pos,
+            "board_axes": board.mat[:, :, :2].flatten(1),
+            "gap": self.sense("gap", self.gap()[:, None]),
         }
 
     def gap(self) -> Tensor:

@@ -17,8 +17,9 @@ from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, ShapingTerm
 from sim.tasks.arm import action_penalty, arm_scene
-from sim.tasks.parts import yaw_quat
+from sim.tasks.parts import pose_noise, yaw_quat
 from sim.tasks.reach import distance
+from sim.tasks.reading import read_pose
 from sim.tasks.tool_use import (
     Box,
     ToolTask,
@@ -80,6 +81,7 @@ class ButtonWithAssembledStick(ToolTask):
     config_class: ClassVar[type[ButtonWithAssembledStickConfig]] = ButtonWithAssembledStickConfig
     config: ButtonWithAssembledStickConfig
     push_body: ClassVar[str] = "rear"
+    noise_of_bodies: ClassVar[Mapping[str, float]] = pose_noise("rear", "front") | {"button_pos": 0.002}
 
     @property
     def goal_spec(self) -> ArraySpec:
@@ -128,13 +130,16 @@ class ButtonWithAssembledStick(ToolTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        rear = read_pose(self, "rear", self.rear.pos, self.rear_site.mat)
+        front = read_pose(self, "front", self.front.pos, self.front_site.mat)
+        button = self.sense("button_pos", self.button.pos)
         return self.observe_arm() | {
-            "rear_pos": self.rear.pos,
-            "rear_axes": self.rear_site.mat[:, :, :2].flatten(1),
-            "front_pos": self.front.pos,
-            "front_axes": self.front_site.mat[:, :, :2].flatten(1),
-            "button_pos": self.button.pos,
-            "tip_to_button": self.button.pos - self.tip.pos,
+            "rear_pos": rear.pos,
+            "rear_axes": rear.mat[:, :, :2].flatten(1),
+            "front_pos": front.pos,
+            "front_axes": front.mat[:, :, :2].flatten(1),
+            "button_pos": button,
+            "tip_to_button": button - front.point(self.tip.pos),
         }
 
     def joint_gap(self) -> Tensor:

@@ -19,6 +19,7 @@ from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
+    GRIPPER_NOISE,
     HAND_LIMITS_M,
     JOINT_NOISE,
     ContactTaskConfig,
@@ -111,7 +112,7 @@ class Drawer(ArmTask):
         handle = self.sense("handle_pos", self.handle.pos)
         opened = ((self.handle.pos - handle) * inward).sum(-1, keepdim=True)  # that the reading is off by
         return terms | {
-            "ee_yaw": self.ee.mat[:, :2, 1],
+            "ee_yaw": self.ee_reading().mat[:, :2, 1],
             "opening_m": self.slide.pos + opened,
             "slide_vel": self.sense("slide_vel", self.slide.vel),
             "handle_pos": handle,
@@ -143,7 +144,7 @@ class Drawer(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = JOINT_NOISE | {"handle_pos": 0.002, "slide_vel": 0.02}
+        noise = JOINT_NOISE | GRIPPER_NOISE | {"handle_pos": 0.002, "slide_vel": 0.02}
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=40.0, push_body="hand")

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
 
 import mujoco
 import numpy as np
@@ -25,6 +25,8 @@ from sim.tasks.views import add_light
 
 Vec3 = tuple[float, float, float]
 TIP_RADIUS_M = 0.012
+HAND_NOISE: Final = {"joint_pos": 0.002, "joint_vel": 0.02}
+"""Noise of the hand's joints [rad], [rad/s]."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class HandTask(Task):
         names = [self.prefix + n for n in JOINTS]
         self.hand, self.servos = Joints(physics, names), Actuators(physics, names)
         self.tips = [Site(physics, self.prefix + n) for n in TIPS]
-        self._ctrl = physics.field("ctrl")
+        self._ctrl, self._field = physics.field("ctrl"), physics.field
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
@@ -87,6 +89,16 @@ class HandTask(Task):
         """Centres of the fingertips in world [m], (num_envs, 4, 3): index, middle, ring, thumb."""
         return torch.stack([tip.pos for tip in self.tips], 1)
 
+    def tip_reading(self) -> Tensor:
+        """Return the fingertips' centres [m], (num_envs, 4, 3), where the joints' readings put them."""
+        true_pos, tips = self.hand.pos, self.tip_pos
+        joint_pos = self.sense("joint_pos", true_pos)
+        if joint_pos is true_pos:
+            return tips
+        axis, anchor = (self._field(n)[:, self.hand.index].view(-1, 4, 4, 3) for n in ("xaxis", "xanchor"))
+        arm = torch.linalg.cross(axis, tips[:, :, None] - anchor)  # of each finger's four joints, in order
+        return tips + (arm * (joint_pos - true_pos).view(-1, 4, 4, 1)).sum(2)
+
     def reset_hand(self, state: ResetState, pos: Tensor, targets: Tensor) -> None:
         """Write joint positions and servo targets [rad], (n, 16)."""
         self.hand.set(state, pos)
@@ -94,11 +106,15 @@ class HandTask(Task):
 
     def observe_hand(self) -> dict[str, Tensor]:
         """Return the hand's own observation terms."""
-        return {"joint_pos": self.hand.pos, "joint_vel": self.hand.vel, "target": self.targets}
+        return {
+            "joint_pos": self.sense("joint_pos", self.hand.pos),
+            "joint_vel": self.sense("joint_vel", self.hand.vel),
+            "target": self.targets,
+        }
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return Randomization() if preset == "nominal" else RANDOMISED
+        return Randomization() if preset == "nominal" else replace(RANDOMISED, obs_noise=HAND_NOISE)
 
 
 class TipReach:

@@ -17,8 +17,9 @@ from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, ShapingTerm
 from sim.tasks.arm import action_penalty, arm_scene
-from sim.tasks.parts import add_free
+from sim.tasks.parts import add_free, pose_noise
 from sim.tasks.reach import distance
+from sim.tasks.reading import read_pose
 from sim.tasks.tool_use import Box, ToolTask, ToolTaskConfig, add_limit_line, axes_mat, look_at, mat_quat
 from sim.tasks.views import add_ghost, add_goal_marker
 from sim.tools.hook import HookConfig, add_hook
@@ -65,6 +66,7 @@ class HookReach(ToolTask):
     yaw_only: ClassVar[bool] = True
     push_body: ClassVar[str] = "hook/body"
     push_n: ClassVar[float] = 3.0
+    noise_of_bodies: ClassVar[Mapping[str, float]] = {"can_pos": 0.002, "can_vel": 0.02} | pose_noise("hook")
 
     @property
     def goal_spec(self) -> ArraySpec:
@@ -114,12 +116,14 @@ class HookReach(ToolTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        can = self.sense("can_pos", self.can.pos)
+        hook = read_pose(self, "hook", self.hook.pos, self.grip.mat)
         return self.observe_arm() | {
-            "can_pos": self.can.pos,
-            "can_vel": self.can.linvel,
-            "hook_pos": self.hook.pos,
-            "hook_axes": self.grip.mat[:, :, 1:].flatten(1),
-            "inner_to_can": self.can.pos - self.inner.pos,
+            "can_pos": can,
+            "can_vel": self.sense("can_vel", self.can.linvel),
+            "hook_pos": hook.pos,
+            "hook_axes": hook.mat[:, :, 1:].flatten(1),
+            "inner_to_can": can - hook.point(self.inner.pos),
         }
 
     def achieved_goal(self) -> Tensor:

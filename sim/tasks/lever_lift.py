@@ -17,7 +17,9 @@ from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, ShapingTerm
 from sim.tasks.arm import action_penalty, arm_scene
+from sim.tasks.parts import pose_noise
 from sim.tasks.reach import distance
+from sim.tasks.reading import read_pose
 from sim.tasks.tool_use import (
     Box,
     ToolTask,
@@ -79,6 +81,9 @@ class LeverLift(ToolTask):
     config: LeverLiftConfig
     push_body: ClassVar[str] = "stick/body"
     push_n: ClassVar[float] = 2.0
+    noise_of_bodies: ClassVar[Mapping[str, float]] = {
+        "edge_pos": 0.002, "fulcrum_pos": 0.002, "crate_vel": 0.02, **pose_noise("stick"),
+    }  # fmt: skip
 
     @property
     def goal_spec(self) -> ArraySpec:
@@ -129,13 +134,15 @@ class LeverLift(ToolTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        edge = self.sense("edge_pos", self.edge.pos)
+        stick = read_pose(self, "stick", self.stick.pos, self.grip.mat)
         return self.observe_arm() | {
-            "edge_pos": self.edge.pos,
-            "fulcrum_pos": self.fulcrum.pos,
-            "crate_vel": self.crate.linvel,
-            "stick_pos": self.stick.pos,
-            "stick_axes": self.grip.mat[:, :, 1:].flatten(1),
-            "tip_to_edge": self.edge.pos - self.tip.pos,
+            "edge_pos": edge,
+            "fulcrum_pos": self.sense("fulcrum_pos", self.fulcrum.pos),
+            "crate_vel": self.sense("crate_vel", self.crate.linvel),
+            "stick_pos": stick.pos,
+            "stick_axes": stick.mat[:, :, 1:].flatten(1),
+            "tip_to_edge": edge - stick.point(self.tip.pos),
         }
 
     def achieved_goal(self) -> Tensor:

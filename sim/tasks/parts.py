@@ -36,6 +36,9 @@ SERVO_FILTER_S: Final = 0.03
 JOINT_NOISE: Final = {"joint_pos": 0.002, "joint_vel": 0.01}
 """Noise of the arm's joints [rad], [rad/s]."""
 
+GRIPPER_NOISE: Final = {"opening": 0.0002}
+"""Noise of the fingers' distance [m]."""
+
 OFF_TABLE_M: Final = -0.1
 """An object whose centre is below this has fallen off the table, whose top is z = 0 [m]."""
 
@@ -97,6 +100,11 @@ def body_noise(*names: str) -> dict[str, float]:
     """Return the noise of free bodies seen by a camera: 2 mm, 0.02 rad, 2 cm/s, 0.1 rad/s."""
     of_one = {"pos": 0.002, "quat": 0.02, "linvel": 0.02, "angvel": 0.1}
     return {f"{name}_{what}": std for name in names for what, std in of_one.items()}
+
+
+def pose_noise(*names: str) -> dict[str, float]:
+    """Return the noise of poses seen by a camera and observed as axes: 2 mm, 0.02 rad."""
+    return {f"{name}_{what}": std for name in names for what, std in (("pos", 0.002), ("axes", 0.02))}
 
 
 def ready_offset(random: EnvRandom, posture: Sequence[float] = READY, spread_rad: float = 0.03) -> Tensor:

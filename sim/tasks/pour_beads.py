@@ -11,15 +11,15 @@ import mujoco
 import torch
 from torch import Tensor
 
-from policies.policy import ArraySpec
 from sim.batch.handles import Body, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
-from sim.batch.task import GoalTerm, ShapingTerm
-from sim.tasks.arm import action_penalty, arm_scene
-from sim.tasks.beads import BEAD_RADIUS_M, Beads, add_beads, add_tray, grid
+from sim.batch.task import ShapingTerm
+from sim.tasks.beads import BEAD_RADIUS_M, BeadsConfig, BeadsTask, add_tray
+from sim.tasks.parts import pose_noise
 from sim.tasks.reach import distance
-from sim.tasks.tool_use import Box, ToolTask, ToolTaskConfig, add_fixture, add_part, look_at
+from sim.tasks.reading import read_pose
+from sim.tasks.tool_use import Box, add_fixture, add_part, look_at
 
 CUP_M: Final = (0.021, 0.021)
 """Half sizes of the cup inside [m]."""
@@ -34,11 +34,10 @@ STAND_M: Final = 0.26
 GRIP_M: Final = 0.06
 """Height of the cup's grip over its base [m]."""
 _FLOOR_M: Final = 0.012  # of the bowl; the cup's is half as thick
-_GRID: Final = (2, 2, 3)
 
 
 @dataclass(frozen=True)
-class PourBeadsConfig(ToolTaskConfig):
+class PourBeadsConfig(BeadsConfig):
     """Settings of `pour_beads`.
 
     Attributes:
@@ -52,15 +51,13 @@ class PourBeadsConfig(ToolTaskConfig):
     beads: tuple[int, int] = (6, 10)
     spread_m: float = 0.03
 
-    def __post_init__(self) -> None:
-        """Refuse goals that can't be met."""
-        super().__post_init__()
-        most = _GRID[0] * _GRID[1] * _GRID[2]
-        if not 1 <= self.beads[0] <= self.beads[1] <= most:
-            raise ValueError(f"beads is {self.beads}; use 1 <= fewest <= most <= {most}")
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """See `BeadsConfig.rows`."""
+        return 2, 2, 3
 
 
-class PourBeads(ToolTask):
+class PourBeads(BeadsTask):
     """Goal: how many beads lie in the bowl, at least. Difficulty asks for more and spreads cup and bowl.
 
     The hand takes the cup from the side, so that its mouth is free, and can't go lower than 0.2 m: what
@@ -71,17 +68,15 @@ class PourBeads(ToolTask):
     config_class: ClassVar[type[PourBeadsConfig]] = PourBeadsConfig
     config: PourBeadsConfig
     push_body: ClassVar[str] = "cup"
-
-    @property
-    def goal_spec(self) -> ArraySpec:
-        """See `Task.goal_spec`."""
-        return ArraySpec((1,), ("beads",))
+    noise_of_bodies: ClassVar[Mapping[str, float]] = {
+        "bowl_pos": 0.002, "beads_pos": 0.002, **pose_noise("cup"),
+    }  # fmt: skip
+    pitch_m: ClassVar[tuple[float, float, float]] = (0.018, 0.018, 2.1 * BEAD_RADIUS_M)
+    jitter_m: ClassVar[float] = 0.001
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
-        spec = arm_scene()
-        spec.memory = 16 << 20
-        add_beads(spec, _GRID[0] * _GRID[1] * _GRID[2])
+        spec = self.beads_scene()
         cup = spec.worldbody.add_body(name="cup", pos=[0.5, -0.1, STAND_M])
         cup.add_freejoint(name="cup")
         spec.add_material(name="cup", rgba=[0.3, 0.5, 0.75, 1.0], specular=0.5, shininess=0.6)
@@ -100,10 +95,8 @@ class PourBeads(ToolTask):
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
         super().bind(physics)
-        self.beads = Beads(physics, _GRID[0] * _GRID[1] * _GRID[2])
         self.cup, self.bowl = Body(physics, "cup"), Body(physics, "bowl")
         self.grip, self.mouth = Site(physics, "grip"), Site(physics, "mouth")
-        self._points = grid(_GRID, (0.018, 0.018, 2.1 * BEAD_RADIUS_M), physics.device)
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`."""
@@ -115,38 +108,25 @@ class PourBeads(ToolTask):
         bowl = torch.stack((0.58 + c.spread_m * u[:, 2], 0.12 + c.spread_m * u[:, 3], zero + BOWL_Z_M), -1)
         cup = stand + torch.tensor([0.0, 0.0, STAND_M], device=d.device)
         self.cup.set_pose(state, cup)
-        jitter = random.uniform("beads", -0.001, 0.001, 3 * self.beads.num).unflatten(1, (-1, 3))
-        lift = torch.tensor([0.0, 0.0, _FLOOR_M / 2 + 0.002], device=d.device)
-        self.beads.set_pos(state, cup[:, None] + self._points + lift + jitter)
+        self.place_beads(state, random, cup, (0.0, 0.0, _FLOOR_M / 2 + 0.002))
         state["mocap_pos"][:, 0], state["mocap_pos"][:, 1] = bowl, stand
-        fewest, most = c.beads
-        return torch.round(fewest + (most - fewest) * random.uniform("goal") * d)
+        return self.draw_goal(random, difficulty)
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        cup = read_pose(self, "cup", self.cup.pos, self.grip.mat)
         return self.observe_arm() | {
-            "cup_pos": self.cup.pos,
-            "cup_axes": self.grip.mat[:, :, :2].flatten(1),
-            "bowl_pos": self.bowl.pos,
-            "beads_pos": (self.beads.pos - self.cup.pos[:, None]).flatten(1),
+            "cup_pos": cup.pos,
+            "cup_axes": cup.mat[:, :, :2].flatten(1),
+            "bowl_pos": self.sense("bowl_pos", self.bowl.pos),
+            "beads_pos": self.beads_from(cup.pos),
         }
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
         return self.beads.count_in(self.bowl.pos, BOWL_M, BOWL_HEIGHT_M)
 
-    def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
-        """See `Task.success`."""
-        return (achieved >= desired)[..., 0]
-
-    def goal_terms(self) -> Mapping[str, GoalTerm]:
-        """See `Task.goal_terms`."""
-        return {"short": GoalTerm(-0.2, lambda a, d: (d - a).clamp(min=0.0)[..., 0])}
-
-    def shaping_terms(self) -> Mapping[str, ShapingTerm]:
-        """See `Task.shaping_terms`."""
-        return {
-            "grasp": ShapingTerm(-0.5, lambda: distance(self.ee.pos, self.grip.pos)),
-            "over": ShapingTerm(-0.5, lambda: distance(self.mouth.pos[:, :2], self.bowl.pos[:, :2])),
-            "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
-        }
+    def use_terms(self) -> Mapping[str, ShapingTerm]:
+        """See `BeadsTask.use_terms`."""
+        over = ShapingTerm(-0.5, lambda: distance(self.mouth.pos[:, :2], self.bowl.pos[:, :2]))
+        return {"over": over}

@@ -20,6 +20,7 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm, TaskConfig, Variation
 from sim.robots.model import EE_SITE, RobotModel
 from sim.robots.registry import ArmHandConfig, load_robot
 from sim.tasks.arm import ArmTask, action_penalty, arm_scene
+from sim.tasks.parts import JOINT_NOISE
 from sim.tasks.views import add_goal_marker
 
 
@@ -108,7 +109,7 @@ class Reach(ArmTask):
         if preset == "nominal":
             return NOMINAL
         wrist = self.robot.make_spec().site(EE_SITE).parent.name
-        return replace(RANDOMISED, push_n=40.0, push_body=wrist)
+        return replace(RANDOMISED, obs_noise=JOINT_NOISE, push_n=40.0, push_body=wrist)
 
 
 def distance(achieved: Tensor, desired: Tensor) -> Tensor:

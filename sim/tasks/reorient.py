@@ -25,7 +25,17 @@ from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.robots.allegro import PINCH
 from sim.robots.compose import palm_pose
 from sim.tasks.arm import action_penalty
-from sim.tasks.hand import TIP_RADIUS_M, HandTask, HandTaskConfig, TipReach, Vec3, hand_scene, settle
+from sim.tasks.hand import (
+    HAND_NOISE,
+    TIP_RADIUS_M,
+    HandTask,
+    HandTaskConfig,
+    TipReach,
+    Vec3,
+    hand_scene,
+    settle,
+)
+from sim.tasks.parts import body_noise, observe_body
 from sim.tasks.reorient_cloud import CloudConfig, ReorientClouds
 from sim.tasks.rotations import (
     angle_between,
@@ -308,19 +318,23 @@ class Reorient(HandTask):
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`: the state, or what a student sees."""
         if self._clouds is None:
-            return self._observe_state()
+            seen = observe_body(self, "object", self.object)
+            return self._state(self.observe_hand(), self.tip_reading(), seen)
         cloud = self._clouds.read(mix(self._cloud_key ^ self._cloud_step))
-        return {"joint_pos": self.hand.pos, "target": self.targets, "cloud": cloud}
+        joint_pos = self.sense("joint_pos", self.hand.pos)
+        return {"joint_pos": joint_pos, "target": self.targets, "cloud": cloud}
 
-    def _observe_state(self) -> dict[str, Tensor]:
-        tips = self.tip_pos - self.object.pos[:, None]
-        return self.observe_hand() | {
-            "object_pos": self.object.pos - self.palm.pos,
-            "object_quat": self.object.quat,
-            "object_linvel": self.object.linvel,
-            "object_angvel": self.object.angvel,
-            "tip_to_object": tips.flatten(1),
-        }
+    def _truth(self) -> dict[str, Tensor]:
+        """Return what is observed of the state, without noise."""
+        hand = {"joint_pos": self.hand.pos, "joint_vel": self.hand.vel, "target": self.targets}
+        body = {"pos": self.object.pos, "quat": self.object.quat}
+        body |= {"linvel": self.object.linvel, "angvel": self.object.angvel}
+        return self._state(hand, self.tip_pos, {f"object_{k}": v for k, v in body.items()})
+
+    def _state(self, hand: dict[str, Tensor], tips: Tensor, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        pos = seen["object_pos"]
+        seen = seen | {"object_pos": pos - self.palm.pos}
+        return hand | seen | {"tip_to_object": (tips - pos[:, None]).flatten(1)}
 
     def privileged(self) -> dict[str, Tensor]:
         """See `Task.privileged`: what is left to turn, of the goal that is shown; and the last action.
@@ -329,7 +343,7 @@ class Reorient(HandTask):
         """
         left = quat_mul(self._goal_quat[:, 0], quat_conjugate(self.object.quat))
         parts = {"turn": rotation_vector(left), "angle": angle_of(left), "last_action": self.last_action}
-        return parts if self._clouds is None else self._observe_state() | parts
+        return parts if self._clouds is None else self._truth() | parts
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -404,7 +418,12 @@ class Reorient(HandTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        return NOMINAL if preset == "nominal" else replace(RANDOMISED, push_n=0.5, push_body="object")
+        if preset == "nominal":
+            return NOMINAL
+        noise = HAND_NOISE | body_noise("object")
+        if self.config.cloud.source != "none":  # clouds have a noise of their own
+            noise = {"joint_pos": HAND_NOISE["joint_pos"]}
+        return replace(RANDOMISED, obs_noise=noise, push_n=0.5, push_body="object")
 
     def _tip_distance(self) -> Tensor:
         return torch.linalg.vector_norm(self.tip_pos - self.object.pos[:, None], dim=-1).mean(-1)

@@ -11,18 +11,16 @@ import mujoco
 import torch
 from torch import Tensor
 
-from policies.policy import ArraySpec
 from sim.batch.handles import Body, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.rng import EnvRandom
-from sim.batch.task import GoalTerm, ShapingTerm
-from sim.tasks.arm import action_penalty, arm_scene
-from sim.tasks.beads import BEAD_RADIUS_M, FLOOR_M, Beads, add_beads, add_tray, grid
+from sim.batch.task import ShapingTerm
+from sim.tasks.beads import BEAD_RADIUS_M, FLOOR_M, BeadsConfig, BeadsTask, add_tray
+from sim.tasks.parts import pose_noise
 from sim.tasks.reach import distance
+from sim.tasks.reading import read_pose
 from sim.tasks.tool_use import (
     Box,
-    ToolTask,
-    ToolTaskConfig,
     add_fixture,
     add_limit_line,
     add_part,
@@ -41,12 +39,11 @@ WALL_M: Final = 0.02
 """Height of its walls [m]."""
 BACK_M: Final = 0.036
 """Height of its far wall, which beads are pushed against [m]."""
-_GRID: Final = (5, 3, 1)
 _REST_M: Final = SCOOP.drop_m - 0.0065  # height of the block that the handle lies on
 
 
 @dataclass(frozen=True)
-class ScoopConfig(ToolTaskConfig):
+class ScoopConfig(BeadsConfig):
     """Settings of `scoop`.
 
     Attributes:
@@ -60,15 +57,13 @@ class ScoopConfig(ToolTaskConfig):
     beads: tuple[int, int] = (4, 11)
     spread_m: float = 0.02
 
-    def __post_init__(self) -> None:
-        """Refuse goals that can't be met."""
-        super().__post_init__()
-        most = _GRID[0] * _GRID[1]
-        if not 1 <= self.beads[0] <= self.beads[1] <= most:
-            raise ValueError(f"beads is {self.beads}; use 1 <= fewest <= most <= {most}")
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """See `BeadsConfig.rows`."""
+        return 5, 3, 1
 
 
-class Scoop(ToolTask):
+class Scoop(BeadsTask):
     """Goal: how many beads lie in the target tray, at least. Difficulty asks for more and moves the trays.
 
     A contact-rich skill of the kitchen; as in RoboTool (arXiv 2310.13065) the workspace makes the tool
@@ -79,17 +74,15 @@ class Scoop(ToolTask):
     config_class: ClassVar[type[ScoopConfig]] = ScoopConfig
     config: ScoopConfig
     push_body: ClassVar[str] = "scoop/body"
-
-    @property
-    def goal_spec(self) -> ArraySpec:
-        """See `Task.goal_spec`."""
-        return ArraySpec((1,), ("beads",))
+    noise_of_bodies: ClassVar[Mapping[str, float]] = {
+        "source_pos": 0.002, "target_pos": 0.002, "beads_pos": 0.002, **pose_noise("scoop"),
+    }  # fmt: skip
+    pitch_m: ClassVar[tuple[float, float, float]] = (0.0155, 0.021, 2 * BEAD_RADIUS_M)
+    jitter_m: ClassVar[float] = 0.0005
 
     def scene(self) -> mujoco.MjSpec:
         """See `Task.scene`."""
-        spec = arm_scene()
-        spec.memory = 16 << 20
-        add_beads(spec, _GRID[0] * _GRID[1])
+        spec = self.beads_scene()
         add_spatula(spec, "scoop", SCOOP)
         for name, rgb in (("source", (0.55, 0.57, 0.6)), ("target", (0.35, 0.6, 0.42))):
             add_tray(add_fixture(spec, name, rgb), TRAY_M, WALL_M, name, back_m=BACK_M)
@@ -102,11 +95,9 @@ class Scoop(ToolTask):
     def bind(self, physics: Physics) -> None:
         """See `Task.bind`."""
         super().bind(physics)
-        self.beads = Beads(physics, _GRID[0] * _GRID[1])
         self.scoop = Body(physics, "scoop/body")
         self.grip, self.tip, self.blade = (Site(physics, f"scoop/{n}") for n in ("grip", "tip", "blade"))
         self.source, self.target = Body(physics, "source"), Body(physics, "target")
-        self._points = grid(_GRID, (0.0155, 0.021, 2 * BEAD_RADIUS_M), physics.device)
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`."""
@@ -116,48 +107,34 @@ class Scoop(ToolTask):
         zero = torch.zeros_like(u[:, 0])
         source = torch.stack((zero + 0.615, 0.02 + c.spread_m * u[:, 0], zero), -1)
         target = torch.stack((zero + 0.615, 0.185 + c.spread_m * u[:, 1], zero), -1)
-        jitter = random.uniform("beads", -0.0005, 0.0005, 3 * self.beads.num).unflatten(1, (-1, 3))
-        lift = torch.tensor([0.033, 0.0, FLOOR_M + 0.001], device=d.device)
-        self.beads.set_pos(state, source[:, None] + self._points + lift + jitter)
+        self.place_beads(state, random, source, (0.033, 0.0, FLOOR_M + 0.001))
         grip = torch.stack((0.40 + 0.015 * u[:, 2], -0.2 + 0.03 * u[:, 3], zero + SCOOP.drop_m + 0.0005), -1)
         self.scoop.set_pose(state, grip, mat_quat(scoop_mat(zero)))
         rest = grip + torch.tensor([0.04, 0.0, 0.0], device=d.device)
         rest[:, 2] = 0.0
         for k, pos in enumerate((source, target, rest)):
             state["mocap_pos"][:, k] = pos
-        fewest, most = c.beads
-        share = random.uniform("goal") * d
-        return torch.round(fewest + (most - fewest) * share)
+        return self.draw_goal(random, difficulty)
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
+        scoop = read_pose(self, "scoop", self.scoop.pos, self.grip.mat)
+        source = self.sense("source_pos", self.source.pos)
         return self.observe_arm() | {
-            "scoop_pos": self.scoop.pos,
-            "scoop_axes": self.grip.mat[:, :, 1:].flatten(1),
-            "source_pos": self.source.pos,
-            "target_pos": self.target.pos,
-            "beads_pos": (self.beads.pos - self.source.pos[:, None]).flatten(1),
+            "scoop_pos": scoop.pos,
+            "scoop_axes": scoop.mat[:, :, 1:].flatten(1),
+            "source_pos": source,
+            "target_pos": self.sense("target_pos", self.target.pos),
+            "beads_pos": self.beads_from(source),
         }
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
         return self.beads.count_in(self.target.pos, TRAY_M, 0.05)
 
-    def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
-        """See `Task.success`."""
-        return (achieved >= desired)[..., 0]
-
-    def goal_terms(self) -> Mapping[str, GoalTerm]:
-        """See `Task.goal_terms`."""
-        return {"short": GoalTerm(-0.2, lambda a, d: (d - a).clamp(min=0.0)[..., 0])}
-
-    def shaping_terms(self) -> Mapping[str, ShapingTerm]:
-        """See `Task.shaping_terms`."""
-        return {
-            "grasp": ShapingTerm(-0.5, lambda: distance(self.ee.pos, self.grip.pos)),
-            "blade": ShapingTerm(-0.5, self._to_beads),
-            "action": ShapingTerm(-0.01, lambda: action_penalty(self)),
-        }
+    def use_terms(self) -> Mapping[str, ShapingTerm]:
+        """See `BeadsTask.use_terms`."""
+        return {"blade": ShapingTerm(-0.5, self._to_beads)}
 
     def _to_beads(self) -> Tensor:
         """Return the mean distance of the beads from the blade [m]."""

@@ -19,6 +19,7 @@ from sim.batch.rng import EnvRandom
 from sim.batch.task import GoalTerm, Preset, ShapingTerm
 from sim.tasks.arm import ArmTask, action_penalty
 from sim.tasks.parts import (
+    GRIPPER_NOISE,
     HAND_LIMITS_M,
     JOINT_NOISE,
     OFF_TABLE_M,
@@ -169,7 +170,7 @@ class Stack(ArmTask):
 
     def randomization(self, preset: Preset) -> Randomization:
         """See `Task.randomization`."""
-        noise = JOINT_NOISE | body_noise("blue", "red")
+        noise = JOINT_NOISE | GRIPPER_NOISE | body_noise("blue", "red")
         if preset == "nominal":
             return NOMINAL
         return replace(RANDOMISED, obs_noise=noise, push_n=0.6, push_body="blue")

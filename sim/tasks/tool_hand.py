@@ -20,9 +20,10 @@ from sim.batch.handles import Body, Joints, ResetState, Site
 from sim.batch.physics import Physics
 from sim.batch.randomize import Randomization
 from sim.batch.rng import EnvRandom
-from sim.batch.task import GoalTerm, Preset, ShapingTerm
+from sim.batch.task import GoalTerm, Preset, ShapingTerm, Task
 from sim.tasks.arm import action_penalty
-from sim.tasks.hand import HandTask, HandTaskConfig, hand_scene, settle
+from sim.tasks.hand import HAND_NOISE, HandTask, HandTaskConfig, hand_scene, settle
+from sim.tasks.reading import PoseReading, read_pose
 from sim.tasks.views import add_ghost, add_goal_marker, add_view
 from sim.tools.base import ToolHandle
 
@@ -31,6 +32,9 @@ DROPPED_M: Final = 0.05
 
 PUSH_N: Final = 1.0
 """Largest force that pushes the tool, for a control step, once a second on average [N]."""
+
+TOOL_NOISE: Final = {"opening": 0.0002, "hinge_vel": 0.01, "tool_pos": 0.0005, "tool_axes": 0.01}
+"""Noise of what is sensed of a held tool [m], [rad/s], [m], [rad]: its pose by a camera on the hand."""
 
 _SETTLE_S = 2.0
 _MARK = (0.001, 0.007, 0.007)  # half sizes of the plates between which the goal lies
@@ -82,22 +86,28 @@ class Grasp:
     closed_targets: Tensor
 
 
-def observe_tool(hinge: Joints, opening: Tensor, palm: Site, grip: Site) -> dict[str, Tensor]:
-    """Return what a hand knows of the tool it holds, in the palm's frame, wherever the palm is.
+def observe_tool(task: Task, hinge: Joints, opening: Tensor, tool: PoseReading) -> dict[str, Tensor]:
+    """Return what a hand senses of the tool it holds, in the palm's frame, wherever the palm is.
 
     Args:
+        task: Whose readings they are.
         hinge: The tool's joint.
         opening: Opening of its tips [m], (num_envs, 1).
-        palm: The palm's site.
-        grip: The tool's site `grip`; its y and z axes are observed.
+        tool: Its pose in the palm's frame, see `read_tool`; its y and z axes are observed.
     """
-    R_palm_world = palm.mat.mT
     return {
-        "opening": opening,
-        "hinge_vel": hinge.vel,
-        "tool_pos": (R_palm_world @ (grip.pos - palm.pos)[..., None])[..., 0],
-        "tool_axes": (R_palm_world @ grip.mat)[:, :, 1:].flatten(1),
+        "opening": task.sense("opening", opening),
+        "hinge_vel": task.sense("hinge_vel", hinge.vel),
+        "tool_pos": tool.pos,
+        "tool_axes": tool.mat[:, :, 1:].flatten(1),
     }
+
+
+def read_tool(task: Task, palm: Site, grip: Site) -> PoseReading:
+    """Return the reading of a tool's pose, that of its site `grip`, in the palm's frame."""
+    R_palm_world = palm.mat.mT
+    pos = (R_palm_world @ (grip.pos - palm.pos)[..., None])[..., 0]
+    return read_pose(task, "tool", pos, R_palm_world @ grip.mat)
 
 
 def tips_down(height_m: float) -> Transform:
@@ -202,7 +212,8 @@ class ToolHandTask(HandTask):
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`."""
-        return self.observe_hand() | observe_tool(self.hinge, self.opening, self.palm, self.grip)
+        tool = read_tool(self, self.palm, self.grip)
+        return self.observe_hand() | observe_tool(self, self.hinge, self.opening, tool)
 
     def privileged(self) -> dict[str, Tensor]:
         """See `Task.privileged`."""
@@ -250,7 +261,8 @@ class ToolHandTask(HandTask):
         spread = super().randomization(preset)
         if preset == "nominal":
             return spread
-        return replace(spread, push_n=PUSH_N, push_body=self.handle.body, push_s=1.0)
+        noise = HAND_NOISE | TOOL_NOISE
+        return replace(spread, obs_noise=noise, push_n=PUSH_N, push_body=self.handle.body, push_s=1.0)
 
     def _settled(self, physics: Physics) -> Grasp:
         """Let the grasps come to rest, once, under the nominal model."""

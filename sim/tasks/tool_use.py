@@ -8,7 +8,7 @@ outside. Everything is held and moved by contact and friction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from sim.batch.randomize import NOMINAL, RANDOMISED, Randomization
 from sim.batch.task import Preset, TaskConfig
 from sim.robots.fr3 import ARM_JOINTS, GRIPPER_ACTUATOR
 from sim.tasks.arm import ArmTask
+from sim.tasks.parts import GRIPPER_NOISE, JOINT_NOISE
 from sim.tasks.views import add_view
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -56,6 +57,8 @@ class ToolTask(ArmTask):
     """What is pushed when randomised: the tool, or what the tool is for."""
     push_n: ClassVar[float] = 1.0
     """Largest push [N]; it lasts one control step."""
+    noise_of_bodies: ClassVar[Mapping[str, float]]
+    """Noise of what is sensed besides the arm, when randomised."""
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
@@ -69,11 +72,12 @@ class ToolTask(ArmTask):
         """See `Task.randomization`."""
         if preset == "nominal":
             return NOMINAL
-        return replace(RANDOMISED, push_n=self.push_n, push_body=self.push_body)
+        noise = {**JOINT_NOISE, **GRIPPER_NOISE, **self.noise_of_bodies}
+        return replace(RANDOMISED, obs_noise=noise, push_n=self.push_n, push_body=self.push_body)
 
     def observe_arm(self) -> dict[str, Tensor]:
         """Return the arm's terms and the hand's rotation (its first two axes in world)."""
-        return super().observe_arm() | {"ee_axes": self.ee.mat[:, :, :2].flatten(1)}
+        return super().observe_arm() | {"ee_axes": self.ee_reading().mat[:, :, :2].flatten(1)}
 
 
 def add_fixture(spec: mujoco.MjSpec, name: str, rgb: tuple[float, float, float]) -> mujoco.MjsBody:

@@ -25,14 +25,15 @@ from sim.robots.allegro import ALLEGRO, JOINTS
 from sim.robots.compose import HAND_PREFIX, arm_with_hand, fr3_arm
 from sim.robots.fr3 import ARM_JOINTS, set_physics_options
 from sim.solids.solid import SolidConfig, add_solid
-from sim.tasks.arm import action_penalty
-from sim.tasks.hand import settle
+from sim.tasks.arm import action_penalty, read_ee
+from sim.tasks.hand import HAND_NOISE, settle
 from sim.tasks.learned_hand import HandJoints, LearnedHand, find_low_level
-from sim.tasks.parts import READY, distance, yaw_quat
+from sim.tasks.parts import JOINT_NOISE, READY, distance, yaw_quat
+from sim.tasks.reading import PoseReading
 from sim.tasks.reorient import quat_mul
 from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying, unseen_objects
 from sim.tasks.synergy import Synergy
-from sim.tasks.tool_hand import observe_tool
+from sim.tasks.tool_hand import TOOL_NOISE, observe_tool, read_tool
 from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
 from sim.tasks.tweezer_hand import TweezerHandConfig
 from sim.tasks.views import add_goal_marker, add_light, add_view
@@ -44,6 +45,16 @@ TWEEZERS: Final = TweezersConfig(
 )
 HAND_STEP_RAD: Final = TweezerHandConfig.step_rad
 """Step of a finger's servo at action 1, as in `tweezer_hand` [rad]."""
+NOISE: Final = {
+    "arm_pos": 0.001,
+    "arm_vel": JOINT_NOISE["joint_vel"],
+    **HAND_NOISE,
+    **TOOL_NOISE,
+    "object_pos": 0.001,
+    "object_quat": 0.01,
+    "object_size": 0.0005,
+}
+"""Noise of what is sensed [rad], [rad/s], [m]: an arm and a camera fit for things of 4 mm."""
 OBJECT_SETS: Final = ("trained", "unseen")
 HANDS: Final = ("synergy", "joints", "policy")
 _ROOT_HEIGHT_M = 0.1  # of the hand's root beyond the flange
@@ -277,26 +288,41 @@ class TweezerPick(Task):
 
     def observe_hand(self) -> dict[str, Tensor]:
         """Return what a policy of the hand reads, as in `tweezer_hand`."""
-        hand = {"joint_pos": self.hand.pos, "joint_vel": self.hand.vel}
-        hand["target"] = self._ctrl[:, self._hand_servos.columns]
-        return hand | observe_tool(self.hinge, self.opening, self._palm, self._grip)
+        hand = {
+            "joint_pos": self.sense("joint_pos", self.hand.pos),
+            "joint_vel": self.sense("joint_vel", self.hand.vel),
+            "target": self._ctrl[:, self._hand_servos.columns],
+        }
+        return hand | observe_tool(self, self.hinge, self.opening, read_tool(self, self._palm, self._grip))
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`: arm, tips and object; then the hand, unless a lower level works it."""
+        ee = read_ee(self, "arm_pos", self.arm, self.ee, self.reach)
+        tip_pos, tip_axis = self._read_tips(ee)
+        size = torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1)
         seen = {
-            "arm_pos": self.arm.pos,
-            "arm_vel": self.arm.vel,
+            "arm_pos": self.sense("arm_pos", self.arm.pos),
+            "arm_vel": self.sense("arm_vel", self.arm.vel),
             "squeezed": self.squeezed[:, None],
-            "ee_pos": self.ee.pos,
-            "ee_axes": self.ee.mat[:, :, :2].flatten(1),
-            "tip_pos": self.tip_pos,
-            "tip_axis": self.tip_axis,
-            "tip_to_object": self.object_pos - self.tip_pos,
-            "object_quat": self.object_quat,
-            "object_size": torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1),
+            "ee_pos": ee.pos,
+            "ee_axes": ee.mat[:, :, :2].flatten(1),
+            "tip_pos": tip_pos,
+            "tip_axis": tip_axis,
+            "tip_to_object": self.sense("object_pos", self.object_pos) - tip_pos,
+            "object_quat": self.sense_quat("object_quat", self.object_quat),
+            "object_size": self.sense("object_size", size),
         }
         hand = self.observe_hand()
         return seen | ({"opening": hand["opening"]} if self.config.hand == "policy" else hand)
+
+    def _read_tips(self, ee: PoseReading) -> tuple[Tensor, Tensor]:
+        """Return the tips' middle [m] and axis, (num_envs, 3) each, where arm and hand are read to be."""
+        tool, palm = read_tool(self, self._palm, self._grip), self._palm
+        if tool.is_exact:
+            return ee.point(self.tip_pos), ee.vector(self.tip_axis)
+        tip = (palm.mat.mT @ (self.tip_pos - palm.pos)[..., None])[..., 0]
+        seen = palm.pos + (palm.mat @ tool.point(tip)[..., None])[..., 0]
+        return ee.point(seen), ee.vector((palm.mat @ tool.mat)[:, :, 1])
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -330,7 +356,7 @@ class TweezerPick(Task):
         """See `Task.randomization`."""
         if preset == "nominal":
             return NOMINAL
-        return replace(RANDOMISED, push_n=1.0, push_body=self.handle.body)
+        return replace(RANDOMISED, obs_noise=NOISE, push_n=1.0, push_body=self.handle.body)
 
     def _hold(self, physics: Physics) -> tuple[FloatArray, Tensor, tuple[Tensor, Tensor]]:
         """Return positions at rest (nq,), controls (nu,) and the hand's [open, closed] targets."""
