@@ -43,6 +43,7 @@ class Guard:
         self._checks: list[Callable[[], Fault | None]] = []
         self._figures: list[Figures] = []
         self._told: Mode | None = None
+        self._release: Callable[[], None] = robot.reset_stop
         self._seen = 0
         node = bus.config.node_name
         self._state = bus.publisher("std_msgs/msg/String", f"{node}/state", LATCHED)
@@ -89,6 +90,10 @@ class Guard:
         self._arming.command(time.monotonic())
         return ""
 
+    def release_with(self, release: Callable[[], None]) -> None:
+        """Use `SafeRobot.reset_stop`, which forgets the last setpoint too, to release the stop."""
+        self._release = release
+
     def add_check(self, check: Callable[[], Fault | None]) -> None:
         """Watch something else, too: a camera, an input of the policy."""
         self._checks.append(check)
@@ -127,7 +132,7 @@ class Guard:
         if refused:
             return refused
         try:
-            self._robot.reset_stop()
+            self._release()
         except RobotStopped as error:
             self.disarm()
             return str(error)

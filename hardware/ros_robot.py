@@ -46,6 +46,7 @@ from policies.robot import (
 
 _EVENT_S: Final = 1.0  # how long a malformed message or a jump of a clock counts as wrong
 _HOLD_REPEATS: Final = 5  # how often the last setpoint, or zero, is repeated after a stop
+_STREAMS: Final = 3  # setpoints at most so many periods apart are one stream
 _KEEPER_S: Final = (0.002, 0.02)  # shortest and longest period of the thread that watches
 
 
@@ -293,8 +294,8 @@ class RosRobot:
         target = last.copy()
         target[self.interface.joints.columns(command.joint_names)] = command.joint_pos
         target = np.clip(target, self._limits.lower, self._limits.upper)
-        gap_s = max(now_s - self._sent_s, self._dt_s)
-        self._publish(target, (target - last) / gap_s if gap_s < 3 * self._dt_s else 0.0 * target, state)
+        is_streaming = now_s - self._sent_s < _STREAMS * self._dt_s
+        self._publish(target, (target - last) / self._dt_s if is_streaming else 0.0 * target, state)
         self._sent_s = now_s
         return target.copy()
 
@@ -418,7 +419,7 @@ class RosRobot:
         """Brake from the last setpoint, then hold it; velocity and effort controllers are set to zero."""
         with self._lock:
             if self._setpoint is not None and self._outlets:
-                is_streaming = time.monotonic() - self._sent_s < 3 * self._dt_s
+                is_streaming = time.monotonic() - self._sent_s < _STREAMS * self._dt_s
                 velocity = self._setpoint_vel if is_streaming else 0.0 * self._setpoint_vel
                 holders = [o for o in self._outlets if not o.keeps_running]
                 path = braking_path(self._setpoint, velocity, self._limits, self._dt_s)

@@ -28,6 +28,7 @@ from policies.robot import (
 from policies.safety import SafetyFilter, Setpoint, Violation, ViolationKind
 
 _BRAKE_RATES = 33  # path speeds tried per tick while braking along a trajectory
+_LATE = 0.5  # share of a control period by which a step may be late and still keep the raster
 _YIELD_S = 0.2  # time to let go of the pressing force after contact [s]
 Watch = Callable[[str, Mapping[str, Any]], None]
 """Told of events: ("motion", {"what": "start" | "end", ...}) and ("safety", {"rule", "message", "count"})."""
@@ -140,7 +141,10 @@ class Stream:
 
     def _send(self, setpoint: Setpoint) -> JointCommand:
         sent = self.driver.send(JointCommand(self.names, setpoint.joint_pos))
-        self._setpoint, self.tick_s = setpoint, self.driver.clock()
+        now_s, due_s = self.driver.clock(), self.tick_s + self.config.control_period_s
+        # A step that is a little late keeps the raster, else a real clock's delays would add up.
+        is_late = 0 < now_s - due_s < _LATE * self.config.control_period_s
+        self._setpoint, self.tick_s = setpoint, due_s if is_late else now_s
         return sent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hardware.interface import Channel, Gate, GripperInterface, Joints, RobotInterface, StateSource
+from hardware.settings import WatchdogConfig
 
 
 def joints(count: int = 3, **changes) -> Joints:
@@ -27,6 +28,7 @@ def interface(count: int = 3, kind="position", **changes) -> RobotInterface:
         "joints": joints(count),
         "states": (StateSource(),),
         "channels": (Channel(kind, f"{kind}_controller/commands", **gains),),
+        "watchdog": WatchdogConfig(max_state_age_s=0.5, max_stamp_age_s=0.5),  # of a busy machine
         "is_real": False,
         "sources": {"limits": "made up"},
     }

@@ -23,7 +23,7 @@ KINDS = ("trajectory", "position", "velocity", "effort", "joint_state")
 NAMES = ("j0", "j1", "j2")
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=20.0):
     end_s = time.monotonic() + seconds
     while not condition() and time.monotonic() < end_s:
         time.sleep(0.002)
