@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 CONFIG_DIR = Path(__file__).resolve().parent / "configs"
 SWEEPS = ("train",)
 OF_EXPERIMENT = ("eval", "play")
+RUNS = ("run", "bench")
 ROOMS = ("sim", "policies", "vlm_agent", "perception_tools", "hardware")
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -321,6 +322,8 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
             raise UsageError(
                 f"{override!r} would change which keys there are; use key=value of a key that exists"
             )
+    if name in RUNS:
+        overrides = [*_of_world(overrides), *overrides]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         try:
@@ -332,6 +335,19 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
             except (HydraException, OmegaConfBaseException):
                 base = hydra_compose(name)
             raise UsageError(_explain_override(error, base, overrides)) from error
+
+
+def _of_world(overrides: Sequence[str]) -> list[str]:
+    """Return what the chosen world asks of a run (`run:` in its file), but for what is given anyway."""
+    import yaml
+
+    chosen = next((o.partition("=")[2] for o in reversed(overrides) if o.startswith("env=")), "")
+    file = CONFIG_DIR / "env" / f"{chosen}.yaml"
+    if not chosen or not file.is_file():
+        return []
+    given = {o.partition("=")[0] for o in overrides}
+    asked = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("run", [])
+    return [o for o in asked if o.partition("=")[0] not in given]
 
 
 def _is_group(override: str) -> bool:
@@ -722,6 +738,7 @@ def _agent(cfg: DictConfig, robot: Any, kinematics: Any, episode: Any, trace: An
         config=instantiate(cfg.skills.config),
         settings=instantiate(cfg.tools.settings),
         senses=episode.senses,
+        held_tool=episode.held_tool,
     )
     tools = {**load_tools(cfg.tools.names), **load_skills()}
     settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
@@ -743,12 +760,13 @@ def _safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> t
         return SafeRobot(driver, safety, lambda kind, fields: trace.event(kind, **fields)), None
     kinematics = instantiate(cfg.robot.kinematics, robot=robot_model, limits=limits)
     _check_contract(kinematics, "policies.motion:Kinematics")
+    arm = [limits.joint_names.index(n) for n in kinematics.limits.joint_names]  # fingers are not among them
     safety = SafetyFilter(
         driver.limits,
         config,
         gripper_width_m=driver.gripper_width_m,
-        forward=kinematics.forward,
-        lowest_point=kinematics.lowest_point,
+        forward=lambda joint_pos: kinematics.forward(joint_pos[arm]),
+        lowest_point=lambda joint_pos, width_m: kinematics.lowest_point(joint_pos[arm], width_m),
     )
     return SafeRobot(driver, safety, lambda kind, fields: trace.event(kind, **fields)), kinematics
 

@@ -218,7 +218,7 @@ class SafetyFilter:
         return ()
 
     def anchor(self, state: RobotState) -> FloatArray:
-        """Return where a stream begins: the measured position, and what pressing joints hold, (num_joints,)."""
+        """Return where a stream begins: the measured position; what pressing joints hold, (num_joints,)."""
         if state.joint_target is None:
             return state.joint_pos
         return np.where(self._presses, state.joint_target, state.joint_pos)

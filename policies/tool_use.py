@@ -8,20 +8,24 @@ object is, which perception told. What the policy commands leaves as one `JointC
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from perception_tools.geometry import FloatArray, Transform
+from perception_tools.geometry import FloatArray
+from policies.actions import Decoder, Deployment, EeTerm, JointTerm
 from policies.held_tool import ToolReading, ToolSensor
+from policies.hierarchy_files import LEVELS, load_hierarchy
 from policies.motion import Kinematics
+from policies.onnx_policy import OnnxPolicy
 from policies.policy import Policy
-from policies.robot import JointCommand, Robot, RobotState
+from policies.robot import JointLimits, Robot, RobotState
+from policies.shipped import shipped
 
-ARM_ACTIONS: Final = ("x", "y", "z", "yaw")
-_NUDGE_RAD: Final = 1e-5
+HAND_PREFIX: Final = "hand_"
+"""Before the names of a hand's joints that is mounted on an arm."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,12 @@ class ToolUseConfig:
         step_rad: Its turn about the vertical [rad].
         hand_step_rad: Step of a finger's target [rad].
         lead_m: Largest distance of the target pose from the sensed one [m].
-        lead_rad: Largest angle between them [rad].
-        damping: Of the least squares from steps of the hand to steps of the joints.
     """
 
     step_m: float = 0.007
     step_rad: float = 0.03
     hand_step_rad: float = 0.04
     lead_m: float = 0.02
-    lead_rad: float = 0.4
-    damping: float = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,44 @@ class ObjectEstimate:
     yaw_rad: float
     width_m: float
     half_height_m: float
+
+
+def _arm(limits: JointLimits, config: ToolUseConfig) -> EeTerm:
+    """Return what steps of the hand mean for the arm."""
+    return EeTerm(
+        limits.joint_names,
+        tuple(limits.lower),
+        tuple(limits.upper),
+        config.step_m,
+        config.step_rad,
+        lead_m=config.lead_m,
+    )
+
+
+def _fingers(limits: JointLimits, columns: list[int], config: ToolUseConfig) -> JointTerm:
+    """Return what steps of the fingers mean; policies call them without the prefix of the hand."""
+    names = tuple(limits.joint_names[k] for k in columns)
+    return JointTerm(
+        names,
+        tuple(limits.lower[columns]),
+        tuple(limits.upper[columns]),
+        step=config.hand_step_rad,
+        names=tuple(n.removeprefix(HAND_PREFIX) for n in names),
+    )
+
+
+def load_tool_policy(name: str) -> Policy:
+    """Return a policy that runs in onnxruntime, without torch.
+
+    Args:
+        name: An experiment whose weights ship, or a folder with `levels.json` or `policy.onnx`.
+
+    Raises:
+        ValueError: There is none.
+        ModuleNotFoundError: onnxruntime is not installed.
+    """
+    folder = Path(name) if Path(name).is_dir() else shipped(name)
+    return load_hierarchy(folder) if (folder / LEVELS).is_file() else OnnxPolicy(folder / "policy.onnx")
 
 
 class ToolUse:
@@ -87,17 +125,20 @@ class ToolUse:
         """See the class."""
         self.robot, self.sensor, self.policy = robot, sensor, policy
         self._kinematics, self._config = kinematics, config or ToolUseConfig()
-        names = robot.limits.joint_names
-        self._arm = [names.index(n) for n in kinematics.limits.joint_names]
+        names, arm = robot.limits.joint_names, kinematics.limits
+        self._arm = [names.index(n) for n in arm.joint_names]
         self._hand = [names.index(n) for n in sensor.hand_joints]
-        short = tuple(n.removeprefix("hand_") for n in sensor.hand_joints)
-        action = policy.spec.action.names
-        self._moves_arm = action[: len(ARM_ACTIONS)] == ARM_ACTIONS
-        expected = (ARM_ACTIONS if self._moves_arm else ()) + short
-        if action != expected:
-            raise ValueError(f"the policy acts on {', '.join(action)}; the robot has {', '.join(expected)}")
-        self._goal: Transform | None = None
-        self._targets: FloatArray | None = None
+        actions = policy.spec.action.names
+        hand = _fingers(robot.limits, self._hand, self._config)
+        terms = (_arm(arm, self._config), hand) if actions[:1] == ("x",) else (hand,)
+        self._decoder = Decoder(Deployment(terms, names), kinematics.forward)
+        if actions != self._decoder.names:
+            raise ValueError(
+                f"the policy acts on {', '.join(actions)}; the robot has {', '.join(self._decoder.names)}"
+            )
+        state = robot.state()
+        held = state.joint_pos if state.joint_target is None else state.joint_target
+        self._decoder.reset(replace(state, joint_pos=held))
         policy.reset()
 
     # ---- one control step ---------------------------------------------------------------------------
@@ -114,8 +155,8 @@ class ToolUse:
             ValueError: The policy reads what is not sensed.
         """
         state, reading = self.robot.state(), self.sensor.read()
-        action = np.clip(self.policy.act(self.observe(state, reading, goal, thing)), -1.0, 1.0)
-        self.robot.send(self._command(action, state))
+        action = self.policy.act(self.observe(state, reading, goal, thing))
+        self.robot.send(self._decoder.decode(action, state))
         self.robot.sleep(self.policy.spec.step_dt)
         return self.sensor.read()
 
@@ -145,7 +186,7 @@ class ToolUse:
         self, state: RobotState, reading: ToolReading, thing: ObjectEstimate | None
     ) -> Mapping[str, FloatArray]:
         ee = self._kinematics.forward(state.joint_pos[self._arm])
-        targets = self._hand_targets(state)
+        targets = self._decoder.target(self.sensor.hand_joints)
         tool = reading.T_palm_tool
         groups = {
             "arm_pos": state.joint_pos[self._arm],
@@ -172,59 +213,8 @@ class ToolUse:
             "object_size": np.array([thing.width_m, thing.half_height_m]),
         }
 
-    def _hand_targets(self, state: RobotState) -> FloatArray:
-        """Return what the hand's servos were last asked to hold [rad], (num_hand_joints,)."""
-        if self._targets is None:
-            held = state.joint_pos if state.joint_target is None else state.joint_target
-            self._targets = held[self._hand].copy()
-        return self._targets
-
     def _squeezed(self, targets: FloatArray) -> float:
         """Return how far the hand's targets are closed, in units of the way from open to closed."""
         opened, closed = self.sensor.hand_range
         way = closed - opened
         return float((targets - opened) @ way / (way @ way))
-
-    # ---- from actions to setpoints ------------------------------------------------------------------
-
-    def _command(self, action: FloatArray, state: RobotState) -> JointCommand:
-        names, limits = self.robot.limits.joint_names, self.robot.limits
-        fingers = action[len(ARM_ACTIONS) :] if self._moves_arm else action
-        targets = self._hand_targets(state) + self._config.hand_step_rad * fingers
-        targets = np.clip(targets, limits.lower[self._hand], limits.upper[self._hand])
-        self._targets = targets
-        columns, positions = list(self._hand), targets
-        if self._moves_arm:
-            columns = [*self._arm, *columns]
-            positions = np.concatenate((self._arm_target(action, state.joint_pos[self._arm]), targets))
-        return JointCommand(tuple(names[k] for k in columns), positions)
-
-    def _arm_target(self, action: FloatArray, arm_pos: FloatArray) -> FloatArray:
-        """Return the arm's setpoint [rad] for a step of the hand: damped least squares on its Jacobian."""
-        c, now = self._config, self._kinematics.forward(arm_pos)
-        goal = self._goal or now
-        lead = goal.position_m + c.step_m * action[:3] - now.position_m
-        lead *= min(1.0, c.lead_m / (float(np.linalg.norm(lead)) + 1e-9))
-        turned = Rotation.from_rotvec([0.0, 0.0, c.step_rad * action[3]]).as_matrix() @ goal.rotation
-        behind = Rotation.from_matrix(turned @ now.rotation.T).as_rotvec()
-        angle = float(np.linalg.norm(behind))
-        if angle > c.lead_rad:
-            turned = Rotation.from_rotvec(behind * c.lead_rad / angle).as_matrix() @ now.rotation
-        self._goal = Transform.from_parts(now.position_m + lead, turned, parent="world", child="ee")
-        turn = 0.5 * np.cross(now.rotation, turned, axis=0).sum(axis=1)
-        jacobian = self._jacobian(arm_pos, now)
-        gram = jacobian @ jacobian.T + c.damping**2 * np.eye(6)
-        step = jacobian.T @ np.linalg.solve(gram, np.concatenate((lead, turn)))
-        limits = self._kinematics.limits
-        return np.clip(arm_pos + step, limits.lower, limits.upper)
-
-    def _jacobian(self, arm_pos: FloatArray, now: Transform) -> FloatArray:
-        """Return the hand's Jacobian in world, linear over angular, (6, num_arm_joints), by differences."""
-        columns = []
-        for k in range(len(arm_pos)):
-            nudged = arm_pos.copy()
-            nudged[k] += _NUDGE_RAD
-            there = self._kinematics.forward(nudged)
-            turn = Rotation.from_matrix(there.rotation @ now.rotation.T).as_rotvec()
-            columns.append(np.concatenate((there.position_m - now.position_m, turn)) / _NUDGE_RAD)
-        return np.array(columns).T

@@ -14,8 +14,11 @@ from perception_tools.camera import Camera
 from perception_tools.geometry import BoolArray, FloatArray, Transform
 from perception_tools.senses import Senses
 from perception_tools.tool import ToolContext
+from policies.held_tool import ToolSensor
 from policies.motion import Kinematics
 from policies.robot import JointTrajectory, MotionResult, Robot
+
+TOOL_PADDING_M = 0.014
 
 
 class GuardedRobot(Robot, Protocol):
@@ -163,12 +166,14 @@ class SkillMemory:
         obstacles: Points of the scene observed so far, world [m], (N, 3), thinned.
         last_grasp: Grasp artifact and index that was tried last, None before the first.
         num_motions: Motions of arm or fingers begun so far.
+        in_tool: What the tips of the held tool hold, None if nothing.
     """
 
     held: HeldObject | None = None
     obstacles: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
     last_grasp: tuple[str, int] | None = None
     num_motions: int = 0
+    in_tool: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +186,7 @@ class SkillContext(ToolContext):
         memory: What is held and what was seen; shared by all calls of a run.
         config: Settings of the skills.
         moved_before: `memory.num_motions` when the call began.
+        held_tool: Senses the tool in the hand; None if it holds none.
     """
 
     robot: GuardedRobot
@@ -188,6 +194,7 @@ class SkillContext(ToolContext):
     memory: SkillMemory = field(default_factory=SkillMemory)
     config: SkillConfig = field(default_factory=SkillConfig)
     moved_before: int = 0
+    held_tool: ToolSensor | None = None
 
     def for_call(self, tool_name: str, call_id: str, cancel: threading.Event) -> SkillContext:
         """Return this context bound to one call."""
@@ -206,6 +213,7 @@ class SkillContext(ToolContext):
         config: SkillConfig | None = None,
         settings: Mapping[str, Any] | None = None,
         senses: Senses | None = None,
+        held_tool: ToolSensor | None = None,
     ) -> SkillContext:
         """Build the context of a run, with the self filter that perception uses too."""
         memory = SkillMemory()
@@ -214,12 +222,13 @@ class SkillContext(ToolContext):
             cameras=cameras,
             clock=robot.clock,
             settings=settings or {},
-            is_robot=self_filter(robot, kinematics, memory),
+            is_robot=self_filter(robot, kinematics, memory, held_tool=held_tool),
             senses=senses,
             robot=robot,
             kinematics=kinematics,
             memory=memory,
             config=config or SkillConfig(),
+            held_tool=held_tool,
         )
 
     def arm_pos(self) -> FloatArray:
@@ -238,7 +247,11 @@ class SkillContext(ToolContext):
 
 
 def self_filter(
-    robot: Robot, kinematics: Kinematics, memory: SkillMemory, padding_m: float = 0.02
+    robot: Robot,
+    kinematics: Kinematics,
+    memory: SkillMemory,
+    padding_m: float = 0.02,
+    held_tool: ToolSensor | None = None,
 ) -> Callable[[FloatArray], BoolArray]:
     """Return the test for points on the robot's body, or on what it holds, at the moment of the call."""
     joint_names = kinematics.limits.joint_names
@@ -251,6 +264,8 @@ def self_filter(
         if memory.held is not None:
             held = memory.held.contains(p_world, kinematics.forward(joint_pos), padding_m)
             on[held] = True
+        if held_tool is not None:
+            on[held_tool.read().contains(p_world, held_tool.length_m, TOOL_PADDING_M)] = True
         return on
 
     return is_robot

@@ -26,6 +26,7 @@ Reason = Literal[
     "refused",  # the safety filter refused the motion
     "stopped",  # stop() is latched
     "cancelled",
+    "too_wide",  # the tool in the hand does not open that far
     "misplaced",  # released, but not seen where it should be
 ]
 REASONS: tuple[str, ...] = get_args(Reason)
@@ -34,6 +35,7 @@ _KINDS: dict[str, type[ToolError]] = {
     "unreachable": Negative,
     "in_collision": Negative,
     "no_path": Negative,
+    "too_wide": Negative,
     "stale": BadArguments,
     "not_holding": Refused,
     "already_holding": Refused,

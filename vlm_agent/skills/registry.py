@@ -18,6 +18,8 @@ SKILLS: Mapping[str, str] = MappingProxyType(
         "home": "vlm_agent.skills.basic:home",
         "open_gripper": "vlm_agent.skills.gripper:open_gripper",
         "close_gripper": "vlm_agent.skills.gripper:close_gripper",
+        "pick_with_tool": "vlm_agent.skills.tool_use:pick_with_tool",
+        "set_tool_opening": "vlm_agent.skills.tool_use:set_tool_opening",
         "stop": "vlm_agent.skills.basic:stop",
     }
 )
