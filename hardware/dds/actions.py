@@ -112,6 +112,7 @@ class DdsActionServer:
         with self._lock:
             if self._is_closed:
                 return
+        self._node.not_at_close(self._end_goals)
         self._end_goals()
         for service in self._services:
             service.close()

@@ -64,9 +64,8 @@ class Node:
         config = self.config
         return names.resolve(name, config.namespace, config.node_name, config.remap)
 
-    @functools.cache  # noqa: B019 (a node lives as long as its process uses it)
     def codec(self, type_name: str, prefix: str = "") -> Codec:
-        """Return the codec of a message type."""
+        """Return a codec of a message type, with a memory of its own for names that repeat."""
         return Codec(self.types, type_name, prefix)
 
     # ---- endpoints --------------------------------------------------------------------------
@@ -192,6 +191,12 @@ class Node:
             self.check_open()
             self._on_close.append(callback)
 
+    def not_at_close(self, callback: Callable[[], None]) -> None:
+        """Take back `at_close`."""
+        with self._lock:
+            if callback in self._on_close:
+                self._on_close.remove(callback)
+
     def close(self) -> None:
         """End threads and endpoints; idempotent; a second caller waits for the first."""
         with self._lock:
@@ -203,7 +208,7 @@ class Node:
             return
         self.ended.set()
         try:
-            for callback in self._on_close:
+            for callback in tuple(self._on_close):
                 callback()
         finally:
             self._delete(groups)

@@ -167,6 +167,7 @@ class ServiceClient:
 
     def close(self) -> None:
         """End; idempotent."""
+        self._node.not_at_close(self._abandon)
         self._abandon()
         self._node.close_reader(self._reader)
         self._node.close_writer(self._writer)
