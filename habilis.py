@@ -98,6 +98,12 @@ COMMANDS = {
         "robot robot=fr3 [env=tabletop env.seed=7]",
         "serve the simulated robot behind the ROS 2 topics of a real one",
     ),
+    "planner": Command(
+        "hardware.planner_node:planner",
+        "planner",
+        "planner robot=fr3 [transport=dds model=…]",
+        "the planner as a node: instructions in, answers and trace out",
+    ),
     "serve-model": Command(
         "vlm_agent.commands:serve_model",
         "serve_model",
@@ -132,6 +138,7 @@ class Invocation:
         make_actor: `sim.play.make_actor`, likewise.
         record: `record`, likewise.
         build_robot: `build_robot`, likewise.
+        build_planner: `build_planner`, likewise.
     """
 
     words: tuple[str, ...]
@@ -149,6 +156,7 @@ class Invocation:
     make_actor: Callable[..., Any] = lambda *a: resolve("sim.play:make_actor")(*a)
     record: Callable[..., Any] = lambda *a, **k: record(*a, **k)
     build_robot: Callable[..., Any] = lambda *a, **k: build_robot(*a, **k)
+    build_planner: Callable[..., Any] = lambda *a, **k: build_planner(*a, **k)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -488,7 +496,7 @@ def build(
     from vlm_agent.session import Session
 
     if cfg.transport != "sim":
-        return _build_remote(cfg, folder, watchers)
+        return _build_remote(cfg, folder, watchers, world)
     with ExitStack() as parts:
         robot_model = instantiate(cfg.robot.model)
         if world is None:
@@ -512,35 +520,71 @@ def build(
         return Session(agent, world, given, robot, tools, folder, viewer, parts.pop_all())
 
 
-def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any]) -> Session:
+def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any], world: Any) -> Session:
     """Put the rooms together around a robot and cameras behind a bus."""
     from contextlib import ExitStack
     from dataclasses import replace
 
     from vlm_agent.session import Session
 
-    if cfg.robot.model is None or cfg.robot.kinematics is None:
-        raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
     cfg = cfg.copy()
     cfg.video.enabled = False  # there is no view of the scene but the robot's own cameras
     with ExitStack() as parts:
-        from hardware.remote import RemoteWorld, connect
-
-        robot_model = instantiate(cfg.robot.model)
-        bus = open_bus(cfg)
-        parts.callback(bus.close)
-        remote = connect(bus, instantiate(cfg.robot.interface), instantiate(cfg.remote))
-        parts.callback(remote.close)
-        world = RemoteWorld(remote)
-        episode = world.reset(0)
+        if world is None:
+            world = _remote_world(cfg)
+            parts.callback(world.close)
+        remote, episode = world.remote, world.reset(0)
         trace = _trace(cfg, folder, episode, list(watchers), parts)
         trace.event("transport", **remote.facts(cfg.transport))
-        robot, kinematics = _safe_robot(cfg, episode.robot, robot_model, trace)
-        parts.callback(robot.close)
+        parts.callback(
+            remote.on_fault(lambda f: trace.event("safety", rule=str(f.kind), message=str(f), count=1))
+        )
+        robot, kinematics = _safe_robot(cfg, episode.robot, instantiate(cfg.robot.model), trace)
         remote.arm()
         agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, None, parts.pop_all())
+
+
+def _remote_world(cfg: DictConfig) -> Any:
+    """Find the robot and its cameras on the network."""
+    from hardware.remote import RemoteWorld, connect
+
+    if cfg.robot.model is None or cfg.robot.kinematics is None:
+        raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
+    return RemoteWorld(connect(open_bus(cfg), instantiate(cfg.robot.interface), instantiate(cfg.remote)))
+
+
+def build_planner(cfg: DictConfig) -> Any:
+    """Build the planner as a node of its own: ``configs/planner.yaml``.
+
+    Returns:
+        A `hardware.planner_node.ServedPlanner`.
+
+    Raises:
+        UsageError: The configuration does not fit together.
+    """
+    from contextlib import ExitStack
+
+    from hardware.planner_node import Answer, Follow, PlannerNode, ServedPlanner
+    from policies.runs import new_run_folder
+
+    with ExitStack() as parts:
+        world = _remote_world(cfg)
+        parts.callback(world.close)
+
+        def plan(instruction: str, cancel: Any, tell: Callable[[str], None]) -> Answer:
+            folder = new_run_folder(cfg.run_dir, instruction)
+            with ExitStack() as run:
+                if folder is not None:
+                    run.enter_context(Follow(folder / "trace.jsonl", tell))
+                result = run.enter_context(build(cfg, folder, world=world)).run(instruction, cancel)
+            words = result.summary or result.message
+            return Answer(instruction, result.outcome, result.ok, words, str(folder or ""))
+
+        node = PlannerNode(world.remote.bus, plan)
+        parts.callback(node.close)
+        return ServedPlanner(world.remote.bus, node, parts.pop_all())
 
 
 def open_bus(cfg: DictConfig) -> Any:

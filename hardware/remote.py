@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from hardware.arming import Arming
@@ -16,6 +16,7 @@ from hardware.ros_robot import RosRobot, RosRobotConfig
 from hardware.settings import check_numbers
 from hardware.transforms import TransformBuffer
 from hardware.transports import open_bus
+from hardware.watchdog import Fault
 from policies.world import Episode, Judgement
 
 CLOCK_S: Final = 1.5
@@ -57,6 +58,7 @@ class Remote:
         guard: Its state machine.
         cameras: Cameras by name.
         transforms: What tf says.
+        listeners: Told of faults, on a thread of their own: the driver's must go on braking.
     """
 
     bus: Bus
@@ -64,6 +66,16 @@ class Remote:
     guard: Guard
     cameras: Mapping[str, RosCamera]
     transforms: TransformBuffer
+    listeners: list[Callable[[Fault], None]] = field(default_factory=list)
+
+    def on_fault(self, listener: Callable[[Fault], None]) -> Callable[[], None]:
+        """Tell `listener` of faults; return a function that ends this."""
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def _tell(self, fault: Fault) -> None:
+        for listener in tuple(self.listeners):
+            threading.Thread(target=listener, args=(fault,), name="fault").start()
 
     def arm(self) -> None:
         """Let it move from now on.
@@ -71,14 +83,15 @@ class Remote:
         Raises:
             RuntimeError: It may not; says what to do.
         """
-        refused = self.guard.arm()
+        refused = "" if self.guard.may_move else self.guard.arm()
         if refused:
             raise RuntimeError(f"robot {self.robot.name!r} is not armed: {refused}{self._advice(refused)}")
 
     def _advice(self, refused: str) -> str:
         if "confirm" not in refused:
             return ""
-        return f"; look at it, then say remote.confirmed=true or call /{self.bus.config.node_name}/confirm"
+        node = f"{self.bus.config.namespace.rstrip('/')}/{self.bus.config.node_name}"
+        return f"; look at it, then say remote.confirmed=true (habilis planner: or call {node}/confirm)"
 
     def facts(self, transport: str) -> dict[str, Any]:
         """Return how it is reached, for the trace."""
@@ -92,12 +105,13 @@ class Remote:
         }
 
     def close(self) -> None:
-        """Stop the robot and leave; idempotent."""
+        """Stop the robot and leave the network; idempotent."""
         self.guard.close()
         for camera in self.cameras.values():
             camera.close()
         self.robot.close()
         self.transforms.close()
+        self.bus.close()
 
 
 def has_clock(transport: Literal["auto", "dds", "ros"], config: BusConfig) -> bool:
@@ -117,6 +131,9 @@ def connect(bus: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote
 
     With simulated time the robot is a simulated one: no person need confirm, and joint states may be
     older on this machine's clock, as a busy machine simulates slowly.
+
+    Returns:
+        What was found; its `close` closes the bus, too.
 
     Raises:
         ConnectionError: No joint states, no controllers, or another commander; says what to do.
@@ -140,8 +157,11 @@ def connect(bus: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote
         robot.connect()
     except BaseException:
         robot.close()
+        bus.close()
         raise
-    return Remote(bus, robot, guards[0], cameras, transforms)
+    remote = Remote(bus, robot, guards[0], cameras, transforms)
+    robot.on_fault(remote._tell)
+    return remote
 
 
 class RemoteWorld:
@@ -156,11 +176,11 @@ class RemoteWorld:
     families = ("remote",)
 
     def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+        self.remote = remote
 
     def reset(self, seed: int, family: str | None = None) -> Episode:
         """Return the episode that there is; nothing is reset."""
-        remote = self._remote
+        remote = self.remote
         return Episode(self.NO_JUDGE, "remote", seed, "done", remote.robot, dict(remote.cameras))
 
     def judge(self) -> Judgement:
@@ -176,4 +196,5 @@ class RemoteWorld:
         return iter(())
 
     def close(self) -> None:
-        """Nothing; the remote is closed by who connected."""
+        """Leave the network; idempotent."""
+        self.remote.close()

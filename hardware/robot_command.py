@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hardware.bus import Bus
 from hardware.robot_server import Pace, RobotServer
 from hardware.robot_server_cameras import CameraServer
 from policies.runs import write_json
+
+_SWITCH_S: Final = 0.001  # a camera's thread must not hold up the control thread for long
 
 
 @dataclass
@@ -56,6 +58,7 @@ def robot(invocation: Any) -> int:
     if invocation.words:
         raise ValueError(f"robot takes only key=value, got {invocation.words[0]!r}")
     cfg, cancel = invocation.cfg, threading.Event()
+    sys.setswitchinterval(_SWITCH_S)
     before = {n: signal.signal(n, lambda *_: cancel.set()) for n in (signal.SIGINT, signal.SIGTERM)}
     out = sys.stderr if invocation.json_to == "-" else sys.stdout
     timer = threading.Timer(cfg.seconds, cancel.set) if cfg.seconds > 0 else None
