@@ -207,9 +207,10 @@ class RosRobot:
         """The last setpoint sent since the start or the last stop, (num_joints,)."""
         return None if self._setpoint is None else self._setpoint.copy()
 
-    def on_fault(self, listener: Callable[[Fault], None]) -> None:
-        """Tell `listener` of faults as they are latched; it must not wait."""
+    def on_fault(self, listener: Callable[[Fault], None]) -> Callable[[], None]:
+        """Tell `listener` of faults as they are latched; it must not wait. Call the result to forget it."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     # ---- state and time -----------------------------------------------------------------------
 
@@ -442,7 +443,7 @@ class RosRobot:
             self._faults.append(fault)
         self.stop()
         if is_first:
-            for listener in self._listeners:
+            for listener in tuple(self._listeners):
                 listener(fault)
 
     # ---- messages -----------------------------------------------------------------------------

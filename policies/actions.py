@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -114,6 +114,28 @@ class Deployment:
     terms: tuple[Term, ...]
     joint_names: tuple[str, ...]
     achieved_goal: str = ""
+
+    def renamed(self, joint_names: Sequence[str]) -> Deployment:
+        """Return it for a robot whose joints, in the same order, are called otherwise.
+
+        Raises:
+            ValueError: Another number of joints.
+        """
+        if len(joint_names) != len(self.joint_names):
+            raise ValueError(
+                f"joint_names has {len(joint_names)} names; the policy was trained on "
+                f"{len(self.joint_names)} joints: {', '.join(self.joint_names)}"
+            )
+        new = dict(zip(self.joint_names, joint_names, strict=True))
+        terms = tuple(
+            t
+            if isinstance(t, GripperTerm)
+            else replace(t, joint_names=tuple(new.get(n, n) for n in t.joint_names))
+            if isinstance(t, EeTerm)
+            else replace(t, joint_names=tuple(new.get(n, n) for n in t.joint_names), names=_names(t))
+            for t in self.terms
+        )
+        return Deployment(terms, tuple(joint_names), self.achieved_goal)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
