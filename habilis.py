@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,12 @@ COMMANDS = {
         "bench benchmark=tabletop [key=value ...]",
         "measure a planner on a benchmark",
     ),
+    "deploy": Command(
+        "hardware.deploy_command:deploy",
+        "deploy",
+        "deploy robot=NAME|FILE.yaml policy=FILE.onnx [transport=ros|dds]",
+        "run a trained policy on a robot that speaks ROS 2",
+    ),
     "robot": Command(
         "hardware.robot_command:robot",
         "robot_server",
@@ -138,6 +144,7 @@ class Invocation:
         make_actor: `sim.play.make_actor`, likewise.
         record: `record`, likewise.
         build_robot: `build_robot`, likewise.
+        build_deployment: `build_deployment`, likewise.
         build_planner: `build_planner`, likewise.
     """
 
@@ -156,6 +163,7 @@ class Invocation:
     make_actor: Callable[..., Any] = lambda *a: resolve("sim.play:make_actor")(*a)
     record: Callable[..., Any] = lambda *a, **k: record(*a, **k)
     build_robot: Callable[..., Any] = lambda *a, **k: build_robot(*a, **k)
+    build_deployment: Callable[..., Any] = lambda *a, **k: build_deployment(*a, **k)
     build_planner: Callable[..., Any] = lambda *a, **k: build_planner(*a, **k)
 
 
@@ -306,6 +314,7 @@ _OPEN = (  # nodes whose keys are their own affair
     "model.extra_body.",
     "bus.remap",
     "bus.parameters",
+    "observe.inputs.",
 )
 
 
@@ -321,6 +330,9 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    choice = next((o.partition("=")[2] for o in overrides if o.startswith("robot=")), "")
+    if choice.endswith(".yaml") or "+" in choice:
+        return _compose_of_robot(name, choice, overrides)
     experiment = next((o for o in overrides if o.startswith("experiment=")), "")
     if name in OF_EXPERIMENT and experiment not in ("", "experiment=null", "experiment="):
         return _compose_of_experiment(name, overrides)
@@ -361,6 +373,31 @@ def _of_world(overrides: Sequence[str]) -> list[str]:
 def _is_group(override: str) -> bool:
     """Return whether an override chooses a file of a group, such as `env=push`."""
     return (CONFIG_DIR / override.split("=", 1)[0]).is_dir()
+
+
+def _compose_of_robot(name: str, choice: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a configuration for a robot that is in no group: a file, or an arm and a hand."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    from hardware.robot_file import combined, load_robot_file
+
+    cfg = compose(name, [o for o in overrides if not re.match(r"robot[.=]", o)])
+    if choice.endswith(".yaml"):
+        robot = load_robot_file(Path(choice), CONFIG_DIR)
+    else:
+        arm, hand = (compose(name, [f"robot={part}"]).robot for part in choice.split("+", 1))
+        robot = combined(choice, arm, hand)
+    OmegaConf.set_struct(cfg, False)
+    cfg.robot = robot
+    OmegaConf.set_struct(cfg, True)
+    changes = [o for o in overrides if o.startswith("robot.")]
+    for change, override in zip(OverridesParser.create().parse_overrides(changes), changes, strict=True):
+        key = change.get_key_element()
+        if OmegaConf.select(cfg, key, throw_on_missing=False) is None and "=null" not in override:
+            raise UsageError(_explain_override(ValueError(f"{key} is not set"), cfg, [override]))
+        OmegaConf.update(cfg, key, change.value())
+    return cfg
 
 
 def _compose_of_experiment(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -654,6 +691,92 @@ def build_robot(cfg: DictConfig) -> Any:
         return ServedRobot(
             bus, server, cameras, episode.instruction, lambda: vars(world.judge()), parts.pop_all()
         )
+
+
+def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
+    """Put a policy on the robot that ``configs/deploy.yaml`` describes; it stays disarmed.
+
+    Args:
+        cfg: The configuration.
+        confirmed: Whether a person has confirmed that the robot may move.
+
+    Returns:
+        A `hardware.deploy_command.Deployed`.
+
+    Raises:
+        UsageError: Policy, robot and settings do not fit together.
+    """
+    from contextlib import ExitStack
+
+    from hardware.deploy_command import Deployed
+    from hardware.observer import Observer
+    from hardware.policy_runner import PolicyRunner
+    from hardware.robot_client import open_robot, reaches_reality
+    from policies.actions import Decoder
+    from policies.onnx_policy import OnnxPolicy
+    from vlm_agent.trace import NullTrace
+
+    cfg, policy = cfg.copy(), OnnxPolicy(Path(cfg.policy))
+    interface, period_s = instantiate(cfg.robot.interface), cfg.robot.safety.control_period_s
+    if abs(period_s * interface.rate_hz - 1) > 1e-6:
+        raise UsageError(
+            f"robot.safety.control_period_s is {period_s:g} s, but {cfg.robot.name} is commanded at "
+            f"{interface.rate_hz:g} Hz (rate_hz of its channels); make them agree"
+        )
+    deployment = _deployment(cfg, policy, interface)
+    observe, runner = instantiate(cfg.observe), instantiate(cfg.runner)
+    if observe.joint_names:
+        deployment = deployment.renamed(observe.joint_names)
+    with ExitStack() as parts:
+        robot_model = instantiate(cfg.robot.model) if cfg.robot.kinematics is not None else None
+        bus = open_bus(cfg)
+        parts.callback(bus.close)
+        is_real = reaches_reality(bus, interface)
+        dry_run = is_real and not confirmed if cfg.dry_run is None else bool(cfg.dry_run)
+        client = open_robot(bus, interface, dry_run=dry_run, confirmed=confirmed)
+        parts.callback(client.close)
+        robot, kinematics = _safe_robot(cfg, client.driver, robot_model, NullTrace())
+        client.guard.release_with(robot.reset_stop)
+        forward = kinematics.forward if kinematics is not None else None
+        decoder = Decoder(deployment, forward)
+        observer = Observer(
+            bus, policy.spec, interface.joint_names, deployment, decoder, forward,
+            interface.gripper is not None, observe,
+        )  # fmt: skip
+        if runner.arm is None:
+            runner = replace(runner, arm=dry_run or not is_real)
+        loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner)
+        return Deployed(bus, client.guard, loop, dry_run, parts.pop_all())
+
+
+def _deployment(cfg: DictConfig, policy: Any, interface: Any) -> Any:
+    """Return what a policy's actions mean: by its own word, the configuration's, or that of its task."""
+    from policies.actions import Deployment, JointTerm
+
+    if "deployment" in policy.about:
+        return Deployment.from_json(policy.about["deployment"])
+    if cfg.action.kind is not None:
+        if cfg.action.kind not in ("targets", "steps"):
+            raise UsageError(f"action.kind is {cfg.action.kind!r}; use targets or steps")
+        names, joints = policy.spec.action.names, interface.joints
+        k = joints.columns(names)
+        low, high = (tuple(float(v) for v in row[k]) for row in (joints.limits.lower, joints.limits.upper))
+        step = float(cfg.action.step) if cfg.action.kind == "steps" else None
+        order = tuple(cfg.observe.joint_names) or interface.joint_names
+        return Deployment((JointTerm(names, low, high, step),), order)
+    if "env" not in policy.about:
+        raise UsageError(f"{cfg.policy} does not say what its actions mean; say action.kind=targets or steps")
+    from omegaconf import OmegaConf
+
+    from sim.deployment import deployment_of
+
+    play = compose("play")
+    play.env = OmegaConf.create(policy.about["env"])
+    env = build_env(play)
+    try:
+        return deployment_of(env)
+    finally:
+        env.close()
 
 
 def _simulated(cfg: DictConfig) -> Any:
