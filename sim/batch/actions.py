@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 import mujoco
 import torch
 from torch import Tensor
 
-from sim.batch.handles import Actuators, Joints, Site
+from sim.batch.handles import Actuators, Joints, Site, read_columns
 from sim.batch.physics import Physics
 
 
@@ -65,12 +66,12 @@ class JointTargets:
         columns = self._act.columns
         last = ctrl[:, columns]
         if self._step is None:
-            target = self._middle + self._half * action
+            target = (self._half * action).add_(self._middle)
         else:
-            target = last + self._step * action
+            target = (self._step * action).add_(last)
         if self._keep:
             target = torch.lerp(target, last, self._keep)
-        ctrl[:, columns] = torch.clamp(target, self._act.low, self._act.high)
+        ctrl[:, columns] = target.clamp_(self._act.low, self._act.high)
 
     def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
         """See `ActionTerm.reset`: the target lives in the control vector."""
@@ -129,7 +130,8 @@ class EeVelocity:
         kinds = physics.model.jnt_type[self._joints.ids]
         if any(int(k) != int(mujoco.mjtJoint.mjJNT_HINGE) for k in kinds):
             raise ValueError("EeVelocity drives hinge joints only")
-        self._axis, self._anchor = physics.field("xaxis"), physics.field("xanchor")
+        self._axis = read_columns(physics.field("xaxis"), self._joints.index)
+        self._anchor = read_columns(physics.field("xanchor"), self._joints.index)
         self._step_m, self._step_rad, self._yaw = step_m, step_rad, yaw_only
         self._lead, self._lead_rad = lead_m, lead_rad
         self.names: tuple[str, ...] = ("x", "y", "z") + (
@@ -150,24 +152,23 @@ class EeVelocity:
         """See `ActionTerm.apply`."""
         pos, mat = self._site.pos, self._site.mat
         # Selected by where: an index by a mask would wait for the device.
-        self._goal_pos.copy_(torch.where(self._fresh[:, None], pos, self._goal_pos))
-        self._goal_mat.copy_(torch.where(self._fresh[:, None, None], mat, self._goal_mat))
+        torch.where(self._fresh[:, None], pos, self._goal_pos, out=self._goal_pos)
+        torch.where(self._fresh[:, None, None], mat, self._goal_mat, out=self._goal_mat)
         self._fresh.zero_()
-        lead = self._goal_pos + self._step_m * action[:, :3] - pos
+        lead = (self._step_m * action[:, :3]).add_(self._goal_pos).sub_(pos)
         length = torch.linalg.vector_norm(lead, dim=-1, keepdim=True)
-        lead = lead * torch.clamp(self._lead / (length + 1e-9), max=1.0)
+        lead *= torch.clamp_(self._lead / (length + 1e-9), max=1.0)
         if self._limits is not None:
-            lead = torch.clamp(pos + lead, self._limits[0], self._limits[1]) - pos
-        self._goal_pos.copy_(pos + lead)
+            lead = (pos + lead).clamp_(self._limits[0], self._limits[1]).sub_(pos)
+        torch.add(pos, lead, out=self._goal_pos)
         if self._step_rad:
             turn = action[:, 3:] * self._step_rad
             if self._yaw:
                 turn = torch.nn.functional.pad(turn, (2, 0))
             self._goal_mat.copy_(leashed(rotation_matrix(turn) @ self._goal_mat, mat, self._lead_rad))
         twist = torch.cat((lead, rotation_error(self._goal_mat, mat)), -1)
-        joint_step = self._solve(pos, twist)
-        target = self._joints.pos + joint_step
-        ctrl[:, self._act.columns] = torch.clamp(target, self._act.low, self._act.high)
+        target = self._solve(pos, twist).add_(self._joints.pos)
+        ctrl[:, self._act.columns] = target.clamp_(self._act.low, self._act.high)
 
     def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
         """See `ActionTerm.reset`."""
@@ -179,20 +180,19 @@ class EeVelocity:
 
     def moved(self, joint_step: Tensor) -> Tensor:
         """Return how far small joint steps (num_envs, num_joints) move the site [m], (num_envs, 3)."""
-        axis, anchor = self._axis[:, self._joints.index], self._anchor[:, self._joints.index]
-        linear = torch.linalg.cross(axis, self._site.pos[:, None] - anchor)
+        linear = torch.linalg.cross(self._axis(), self._site.pos[:, None] - self._anchor())
         return (linear * joint_step[..., None]).sum(1)
 
     def turned(self, joint_step: Tensor) -> Tensor:
         """Return how far they turn it, as rotation vectors in world [rad], (num_envs, 3)."""
-        return (self._axis[:, self._joints.index] * joint_step[..., None]).sum(1)
+        return (self._axis() * joint_step[..., None]).sum(1)
 
     def _solve(self, pos: Tensor, twist: Tensor) -> Tensor:
         """Return joint displacements (num_envs, num_joints) that move the site by `twist` (num_envs, 6)."""
-        axis, anchor = self._axis[:, self._joints.index], self._anchor[:, self._joints.index]
-        linear = torch.linalg.cross(axis, pos[:, None] - anchor)
+        axis = self._axis()
+        linear = torch.linalg.cross(axis, pos[:, None] - self._anchor())
         jac_t = torch.cat((linear, axis), -1)  # (num_envs, num_joints, 6)
-        gram = jac_t.mT @ jac_t + self._eye
+        gram = (jac_t.mT @ jac_t).add_(self._eye)
         return (jac_t @ torch.linalg.solve_ex(gram, twist[..., None])[0])[..., 0]
 
 
@@ -206,9 +206,14 @@ def rotation_matrix(rotvec: Tensor) -> Tensor:
     skew = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).reshape(*rotvec.shape[:-1], 3, 3)
     square = rotvec[..., :, None] * rotvec[..., None, :]
     angle = torch.sqrt((rotvec * rotvec).sum(-1))[..., None, None]
-    eye = torch.eye(3, dtype=rotvec.dtype, device=rotvec.device)
     sinc, half = torch.sinc(angle / torch.pi), torch.sinc(angle / (2 * torch.pi))
-    return torch.cos(angle) * eye + sinc * skew + 0.5 * half * half * square
+    mat = torch.cos(angle) * _eye(rotvec.dtype, rotvec.device)
+    return mat.add_(sinc * skew).add_(0.5 * half * half * square)
+
+
+@lru_cache
+def _eye(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.eye(3, dtype=dtype, device=device)
 
 
 def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
@@ -223,9 +228,19 @@ def rotation_error(goal: Tensor, current: Tensor) -> Tensor:
 def leashed(goal: Tensor, current: Tensor, lead_rad: float) -> Tensor:
     """Return `goal` (..., 3, 3) where it is within an angle of `current`, else what is so far on the way."""
     cos = 0.5 * ((goal * current).sum((-2, -1)) - 1.0)  # half of trace(goal current^T) - 1
+    is_far = cos < math.cos(lead_rad)
+    if goal.device.type != "cpu":  # to ask which there are would wait for the device
+        return torch.where(is_far[..., None, None], _towards(goal, current, lead_rad), goal)
+    if is_far.any():
+        goal = goal.clone()
+        goal[is_far] = _towards(goal[is_far], current[is_far], lead_rad)
+    return goal
+
+
+def _towards(goal: Tensor, current: Tensor, angle_rad: float) -> Tensor:
+    """Return `current` turned towards `goal` by an angle, (..., 3, 3)."""
     axis = torch.nn.functional.normalize(rotation_error(goal, current), dim=-1)
-    near = rotation_matrix(lead_rad * axis) @ current
-    return torch.where((cos < math.cos(lead_rad))[..., None, None], near, goal)
+    return rotation_matrix(angle_rad * axis) @ current
 
 
 class GripperTarget:
@@ -248,7 +263,8 @@ class GripperTarget:
         last = ctrl[:, self._columns].clone()
         self._targets.apply(action.expand(-1, len(self._targets.names)), ctrl)
         if self._step is not None:
-            ctrl[:, self._columns] = last + (ctrl[:, self._columns] - last).clamp(-self._step, self._step)
+            change = (ctrl[:, self._columns] - last).clamp_(-self._step, self._step)
+            ctrl[:, self._columns] = change.add_(last)
 
     def reset(self, ids: Tensor, state: Mapping[str, Tensor]) -> None:
         """See `ActionTerm.reset`."""

@@ -44,6 +44,7 @@ _DIVERGED = [
 ]
 _OVERFLOWED = [int(mujoco.mjtWarning.mjWARN_CONTACTFULL), int(mujoco.mjtWarning.mjWARN_CNSTRFULL)]
 _COUNT = 1  # column of mjWarningStat.number
+_DEFAULTS_OF_STATE = {"qpos0", "body_pos", "body_quat", "eq_active0"}  # model fields that a reset reads
 
 
 class CpuPhysics:
@@ -70,6 +71,7 @@ class CpuPhysics:
         threads = config.num_threads or len(os.sched_getaffinity(0))
         self.model, self.num_envs, self.device = model, num_envs, torch.device("cpu")
         self._batch = Batch(model, num_envs, min(threads, num_envs), persistent=True)
+        self._initial = self._batch.state[0].copy()
         self._ctrl = self._batch.bind("ctrl")
         self._own_fields: set[str] = set()
         self._fields: dict[str, tuple[NDArray[Any], NDArray[np.float32], Tensor]] = {}
@@ -101,16 +103,23 @@ class CpuPhysics:
         rows = ids.numpy()
         if not len(rows):
             return
-        self._batch.reset(rows, stage=_NONE)
+        self._check_ids(rows)
+        if self._own_fields & _DEFAULTS_OF_STATE:
+            self._batch.reset(rows, stage=_NONE)
+        else:  # the same without clearing all of their MjData, which costs as much as the rest of a reset
+            self._batch.state[rows] = self._initial
         self._put(rows, state)
         self._batch.forward(rows, stage=_VEL)
+        self._set_forces(rows, 0.0)
         self._refresh(rows)
 
     def write(self, ids: Tensor | None, state: Mapping[str, Tensor], *, forward: bool = True) -> None:
         """See `Physics.write`."""
         rows = None if ids is None else ids.numpy()
-        if rows is not None and not len(rows):
-            return
+        if rows is not None:
+            if not len(rows):
+                return
+            self._check_ids(rows)
         self._put(rows, state)
         if forward:
             self._recompute(rows)
@@ -147,16 +156,18 @@ class CpuPhysics:
             CapacityError: If contacts or constraints did not fit into the model's memory; MuJoCo drops
                 them and goes on.
         """
-        full = self._batch.warning[:, _OVERFLOWED, _COUNT].any(-1)
+        warning = self._batch.warning
+        if not warning.any():
+            return torch.zeros(self.num_envs, dtype=torch.bool)
+        full = warning[:, _OVERFLOWED, _COUNT].any(-1)
         if full.any():
-            self._batch.warning[full] = 0
+            warning[full] = 0
             raise CapacityError(
                 f"contacts or constraints of {full.sum()} simulations did not fit into {self.model.narena} "
                 "bytes and were dropped: raise the scene's memory (MjSpec.memory)"
             )
-        raised = self._batch.warning[:, _DIVERGED, _COUNT].any(-1)
-        if raised.any():
-            self._batch.warning[raised] = 0
+        raised = warning[:, _DIVERGED, _COUNT].any(-1)
+        warning[raised] = 0
         return torch.as_tensor(raised)
 
     def save(self) -> dict[str, NDArray[Any]]:
@@ -203,6 +214,12 @@ class CpuPhysics:
             "state_size": np.int64(self._batch.nstate),
         }
 
+    def _check_ids(self, rows: NDArray[Any]) -> None:
+        if rows.min() < 0 or rows.max() >= self.num_envs:
+            raise ValueError(f"ids must be in [0, {self.num_envs}), got {rows.min()} to {rows.max()}")
+        if (rows[1:] <= rows[:-1]).any():
+            raise ValueError("ids must be sorted and unique")
+
     def _shared(self, name: str) -> NDArray[Any]:
         owner: Any = self.model.opt if name.startswith("opt.") else self.model
         value = np.asarray(getattr(owner, name.removeprefix("opt.")))
@@ -218,12 +235,20 @@ class CpuPhysics:
 
     def _recompute(self, rows: NDArray[Any] | None = None, forces: NDArray[Any] | None = None) -> None:
         """Compute what positions and velocities decide; force sensors keep the last substep's readings."""
-        readings = self._batch.bind("sensordata")
         if forces is None:
-            forces = readings[:, self._force_columns]
+            forces = self._batch.bind("sensordata")[:, self._force_columns]
         self._batch.forward(rows, stage=_VEL)
+        self._set_forces(slice(None), forces)
+
+    def _set_forces(self, rows: NDArray[Any] | slice, forces: NDArray[Any] | float) -> None:
+        if not self._force_columns.size:
+            return
+        readings = self._batch.bind("sensordata")
         readings.flags.writeable = True
-        readings[:, self._force_columns] = forces
+        if isinstance(rows, slice):
+            readings[:, self._force_columns] = forces
+        else:
+            readings[rows[:, None], self._force_columns] = forces
         readings.flags.writeable = False
 
     def _refresh(self, rows: NDArray[Any] | None = None, names: Collection[str] | None = None) -> None:

@@ -8,7 +8,7 @@ All poses are in the world frame, [m], rotations as quat_wxyz or 3x3 matrices.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import mujoco
 import torch
@@ -39,6 +39,15 @@ def _indices(numbers: Sequence[int]) -> slice | list[int]:
     return slice(first, first + len(numbers)) if consecutive else list(numbers)
 
 
+def read_columns(field: Tensor, index: slice | list[int]) -> Callable[[], Tensor]:
+    """Return what reads columns of a live field (num_envs, k, ...): a view made once, or a copy."""
+    if isinstance(index, slice):
+        view = field[:, index]
+        return lambda: view
+    columns = torch.tensor(index, device=field.device)
+    return lambda: field.index_select(1, columns)
+
+
 class Joints:
     """Hinge and slide joints, in the order given.
 
@@ -58,18 +67,19 @@ class Joints:
         self.index = _indices(ids)
         self._q = _indices([int(m.jnt_qposadr[k]) for k in ids])
         self.dofs = _indices([int(m.jnt_dofadr[k]) for k in ids])
-        self._qpos, self._qvel = physics.field("qpos"), physics.field("qvel")
+        self._pos = read_columns(physics.field("qpos"), self._q)
+        self._vel = read_columns(physics.field("qvel"), self.dofs)
         self.range = torch.as_tensor(m.jnt_range[ids], dtype=torch.float32, device=physics.device)
 
     @property
     def pos(self) -> Tensor:
         """Positions [rad] or [m], (num_envs, num_joints)."""
-        return self._qpos[:, self._q]
+        return self._pos()
 
     @property
     def vel(self) -> Tensor:
         """Velocities [rad/s] or [m/s], (num_envs, num_joints)."""
-        return self._qvel[:, self.dofs]
+        return self._vel()
 
     def set(self, state: ResetState, pos: Tensor, vel: Tensor | None = None) -> None:
         """Write positions (and velocities) of a reset, (n, num_joints)."""
@@ -85,17 +95,18 @@ class Site:
         """See the class."""
         self.name, self.id = name, _find(physics.model, mujoco.mjtObj.mjOBJ_SITE, name)
         self.body_id = int(physics.model.site_bodyid[self.id])
-        self._pos, self._mat = physics.field("site_xpos"), physics.field("site_xmat")
+        self._pos = physics.field("site_xpos")[:, self.id]
+        self._mat = physics.field("site_xmat")[:, self.id].view(-1, 3, 3)
 
     @property
     def pos(self) -> Tensor:
         """Position in world [m], (num_envs, 3)."""
-        return self._pos[:, self.id]
+        return self._pos
 
     @property
     def mat(self) -> Tensor:
         """Rotation world from site, (num_envs, 3, 3)."""
-        return self._mat[:, self.id].reshape(-1, 3, 3)
+        return self._mat
 
 
 class Body:
@@ -105,45 +116,46 @@ class Body:
         """See the class."""
         m = physics.model
         self.name, self.id = name, _find(m, mujoco.mjtObj.mjOBJ_BODY, name)
-        self._pos, self._quat = physics.field("xpos"), physics.field("xquat")
+        self._pos, self._quat = physics.field("xpos")[:, self.id], physics.field("xquat")[:, self.id]
         joint = int(m.body_jntadr[self.id])
         self.is_free = joint >= 0 and int(m.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_FREE)
-        self._qvel = physics.field("qvel")
         if self.is_free:
             q, v = int(m.jnt_qposadr[joint]), int(m.jnt_dofadr[joint])
-            self._q, self._v = slice(q, q + 7), slice(v, v + 6)
+            self._q, qvel = slice(q, q + 7), physics.field("qvel")
+            self._linvel, self._angvel = qvel[:, v : v + 3], qvel[:, v + 3 : v + 6]
 
     @property
     def pos(self) -> Tensor:
         """Origin in world [m], (num_envs, 3)."""
-        return self._pos[:, self.id]
+        return self._pos
 
     @property
     def quat(self) -> Tensor:
         """Rotation world from body, wxyz, (num_envs, 4)."""
-        return self._quat[:, self.id]
+        return self._quat
 
     @property
     def linvel(self) -> Tensor:
         """Velocity of the origin in world [m/s], (num_envs, 3); free bodies only."""
-        return self._velocity()[:, :3]
+        self._check_free()
+        return self._linvel
 
     @property
     def angvel(self) -> Tensor:
         """Angular velocity in the body's own frame [rad/s], (num_envs, 3); free bodies only."""
-        return self._velocity()[:, 3:]
+        self._check_free()
+        return self._angvel
 
     def set_pose(self, state: ResetState, pos: Tensor, quat: Tensor | None = None) -> None:
         """Write the pose of a free body at a reset: (n, 3) [m], and quat_wxyz (n, 4)."""
-        self._velocity()
+        self._check_free()
         state["qpos"][:, self._q.start : self._q.start + 3] = pos
         if quat is not None:
             state["qpos"][:, self._q.start + 3 : self._q.stop] = quat
 
-    def _velocity(self) -> Tensor:
+    def _check_free(self) -> None:
         if not self.is_free:
             raise ValueError(f"body {self.name!r} has no free joint; use a sensor for its velocity")
-        return self._qvel[:, self._v]
 
 
 class Sensors:
@@ -156,13 +168,13 @@ class Sensors:
         for name in names:
             k = _find(m, mujoco.mjtObj.mjOBJ_SENSOR, name)
             columns += range(int(m.sensor_adr[k]), int(m.sensor_adr[k] + m.sensor_dim[k]))
-        self.names, self._columns = tuple(names), _indices(columns)
-        self._data = physics.field("sensordata")
+        self.names = tuple(names)
+        self._read = read_columns(physics.field("sensordata"), _indices(columns))
 
     @property
     def value(self) -> Tensor:
         """Readings, (num_envs, sum of dimensions)."""
-        return self._data[:, self._columns]
+        return self._read()
 
 
 class Actuators:

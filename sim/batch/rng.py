@@ -3,14 +3,18 @@
 A counter-based generator: number k of stream s in episode e of the environment with seed r is a hash
 of (r, e, s, k). So a partial reset cannot change what another environment draws, and both physics
 backends and all devices draw the same numbers. The hash is the finaliser of SplitMix64 (Steele, Lea
-and Flood, 2014), run in wrapping int64 arithmetic.
+and Flood, 2014), run in wrapping int64 arithmetic; on the CPU by numpy, whose calls on a few numbers
+cost a quarter of torch's.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
+from functools import lru_cache
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,17 +23,32 @@ _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
-def _shift(x: Tensor, bits: int) -> Tensor:
+def _shift(x: Any, bits: int) -> Any:
     """Logical right shift of int64."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def mix(x: Tensor) -> Tensor:
-    """Hash int64 numbers, elementwise; a bijection."""
+def _mix(x: Any) -> Any:
     x = x + _GAMMA
-    x = (x ^ _shift(x, 30)) * _MIX_1
-    x = (x ^ _shift(x, 27)) * _MIX_2
-    return x ^ _shift(x, 31)
+    x ^= _shift(x, 30)
+    x *= _MIX_1
+    x ^= _shift(x, 27)
+    x *= _MIX_2
+    x ^= _shift(x, 31)
+    return x
+
+
+def mix(x: Tensor) -> Tensor:
+    """Hash int64 numbers (n, ...), elementwise; a bijection."""
+    return torch.from_numpy(_mix(x.numpy())) if x.device.type == "cpu" else _mix(x)
+
+
+@lru_cache(maxsize=1024)
+def _numbers(stream: str, size: int, device: torch.device) -> Any:
+    """Return what tells the numbers of a stream apart, (size,)."""
+    salt = zlib.crc32(stream.encode())
+    numbers = torch.arange(size, device=device, dtype=torch.int64) + (salt << 20)
+    return numbers.numpy() if device.type == "cpu" else numbers
 
 
 class EnvRandom:
@@ -42,6 +61,8 @@ class EnvRandom:
     def __init__(self, key: Tensor) -> None:
         """See the class."""
         self._key = key
+        mixed = mix(key)[:, None]
+        self._mixed: Any = mixed.numpy() if key.device.type == "cpu" else mixed
 
     @property
     def num(self) -> int:
@@ -55,15 +76,22 @@ class EnvRandom:
 
     def bits(self, stream: str, size: int) -> Tensor:
         """Return hashed int64 numbers, (n, size); equal arguments give equal numbers."""
-        salt = zlib.crc32(stream.encode())
-        index = torch.arange(size, device=self.device, dtype=torch.int64) + (salt << 20)
-        return mix(mix(self._key)[:, None] + index)
+        bits = self._bits(stream, size)
+        return torch.from_numpy(bits) if isinstance(bits, np.ndarray) else bits
+
+    def _bits(self, stream: str, size: int) -> Any:
+        return _mix(self._mixed + _numbers(stream, size, self.device))
 
     def uniform(
         self, stream: str, low: float | Tensor = 0.0, high: float | Tensor = 1.0, size: int = 1
     ) -> Tensor:
         """Draw from [low, high), float32, (n, size); bounds broadcast to (size,) or (n, size)."""
-        u = _shift(self.bits(stream, size), 40).to(torch.float32) * 2.0**-24
+        bits = _shift(self._bits(stream, size), 40)
+        if isinstance(bits, np.ndarray):
+            u = torch.from_numpy(bits.astype(np.float32))
+        else:
+            u = bits.to(torch.float32)
+        u *= 2.0**-24
         return low + (high - low) * u
 
     def normal(self, stream: str, std: float | Tensor = 1.0, size: int = 1) -> Tensor:
