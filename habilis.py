@@ -658,39 +658,44 @@ def build_robot(cfg: DictConfig) -> Any:
     from hardware.robot_command import ServedRobot
     from hardware.robot_server import RobotServer
     from hardware.robot_server_cameras import CameraServer
-    from sim.robots.frames import link_frames
     from vlm_agent.trace import NullTrace
 
     cfg = cfg.copy()
-    if "world" not in cfg.env:
-        raise UsageError("this env is a task for habilis play; choose a world: see habilis envs")
+    cfg.bus.use_sim_time = False  # it makes the clock and follows none
     with ExitStack() as parts:
-        robot_model = _simulated(cfg)
-        world = instantiate(cfg.env.world, robot=robot_model)
-        parts.callback(world.close)
-        _check_contract(world, "policies.world:World")
-        episode = world.reset(cfg.env.seed, cfg.env.family)
-        robot, _ = _safe_robot(cfg, episode.robot, robot_model, NullTrace())
+        interface = instantiate(cfg.robot.interface)
+        robot_model, driver, cameras, frames, truth, task = _served(cfg, interface, parts)
+        robot, _ = _safe_robot(cfg, driver, robot_model, NullTrace())
         parts.callback(robot.close)
-        config = instantiate(cfg.server)
-        cfg.bus.use_sim_time = False  # it makes the clock and follows none
         bus = open_bus(cfg)
         parts.callback(bus.close)
-        scene = world.scene
-        base = getattr(robot_model, "base_body", None) or robot_model.root_body
-        frames = link_frames(scene.model, scene.data, scene.lock, base)
-        server = RobotServer(bus, robot, instantiate(cfg.robot.interface), config, frames)
+        server = RobotServer(bus, robot, interface, instantiate(cfg.server), frames)
         parts.callback(server.close)
-        cameras = [
-            CameraServer(bus, camera, server.stamp_ns, instantiate(cfg.camera))
-            for camera in episode.cameras.values()
-        ]
-        for camera in cameras:
+        served = [CameraServer(bus, c, server.stamp_ns, instantiate(cfg.camera)) for c in cameras.values()]
+        for camera in served:
             parts.callback(camera.close)
         parts.callback(bus.close)  # callbacks end before what they use
-        return ServedRobot(
-            bus, server, cameras, episode.instruction, lambda: vars(world.judge()), parts.pop_all()
-        )
+        return ServedRobot(bus, server, served, task, truth, parts.pop_all())
+
+
+def _served(cfg: DictConfig, interface: Any, parts: Any) -> tuple[Any, Any, Any, Any, Any, str]:
+    """Return model, driver, cameras, frames, truth and task of what is served: simulated, or ideal joints."""
+    from hardware.ideal_robot import IdealRobot
+    from sim.robots.frames import link_frames
+
+    if "world" not in cfg.env:
+        raise UsageError("this env is a task for habilis play; choose a world: see habilis envs")
+    model = _simulated(cfg)
+    if model is None:
+        driver = IdealRobot(interface, cfg.robot.safety.control_period_s)
+        return None, driver, {}, lambda: (), lambda: {"reason": "ideal joints; there is no scene"}, ""
+    world = instantiate(cfg.env.world, robot=model)
+    parts.callback(world.close)
+    _check_contract(world, "policies.world:World")
+    episode, scene = world.reset(cfg.env.seed, cfg.env.family), world.scene
+    base = getattr(model, "base_body", None) or model.root_body
+    frames = link_frames(scene.model, scene.data, scene.lock, base)
+    return model, episode.robot, episode.cameras, frames, lambda: vars(world.judge()), episode.instruction
 
 
 def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
@@ -780,17 +785,14 @@ def _deployment(cfg: DictConfig, policy: Any, interface: Any) -> Any:
 
 
 def _simulated(cfg: DictConfig) -> Any:
-    """Return the model of a robot that can be simulated here."""
-    from sim.robots.registry import hand_names, load_hand, robot_names
+    """Return the model of a robot, None if there is none here."""
+    from sim.robots.registry import hand_names, load_hand
 
     if cfg.robot.model is not None:
         return instantiate(cfg.robot.model)
-    if cfg.robot.name in hand_names():
-        if cfg.env.family != "stand":
-            raise UsageError(f"{cfg.robot.name!r} is a hand; serve it by itself: env=stand")
-        return load_hand(cfg.robot.name)
-    known = ", ".join((*robot_names(), *hand_names()))
-    raise UsageError(f"there is no simulated model of {cfg.robot.name!r}; there are: {known}")
+    if cfg.env.family != "stand":
+        raise UsageError(f"{cfg.robot.name!r} cannot work at a table here; serve it by itself: env=stand")
+    return load_hand(cfg.robot.name) if cfg.robot.name in hand_names() else None
 
 
 def build_env(cfg: DictConfig, **changes: Any) -> Any:
