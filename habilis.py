@@ -589,7 +589,15 @@ def _remote_world(cfg: DictConfig) -> Any:
 
     if cfg.robot.model is None or cfg.robot.kinematics is None:
         raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
-    return RemoteWorld(connect(open_bus(cfg), instantiate(cfg.robot.interface), instantiate(cfg.remote)))
+    interface = _interface(cfg)
+    return RemoteWorld(connect(open_bus(cfg), interface, instantiate(cfg.remote)))
+
+
+def _interface(cfg: DictConfig) -> Any:
+    """Return a robot's names and topics in ROS."""
+    if cfg.robot.get("interface") is None:
+        raise UsageError(f"robot {cfg.robot.name!r} has no `interface`, its topics in ROS; see docs/robots.md")
+    return instantiate(cfg.robot.interface)
 
 
 def build_planner(cfg: DictConfig) -> Any:
@@ -663,7 +671,7 @@ def build_robot(cfg: DictConfig) -> Any:
     cfg = cfg.copy()
     cfg.bus.use_sim_time = False  # it makes the clock and follows none
     with ExitStack() as parts:
-        interface = instantiate(cfg.robot.interface)
+        interface = _interface(cfg)
         robot_model, driver, cameras, frames, truth, task = _served(cfg, interface, parts)
         robot, _ = _safe_robot(cfg, driver, robot_model, NullTrace())
         parts.callback(robot.close)
