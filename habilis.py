@@ -110,6 +110,24 @@ COMMANDS = {
         "planner robot=fr3 [transport=dds model=…]",
         "the planner as a node: instructions in, answers and trace out",
     ),
+    "record": Command(
+        "hardware.record_command:record",
+        "record",
+        "record robot=NAME [seconds=60]",
+        "write a robot's topics into a bag that ros2 bag and Foxglove read",
+    ),
+    "convert": Command(
+        "hardware.record_command:convert",
+        "convert",
+        "convert BAG ... to=FOLDER robot=NAME",
+        "make a LeRobot dataset of bags",
+    ),
+    "calibrate": Command(
+        "hardware.calibrate_command:calibrate",
+        "calibrate",
+        "calibrate robot=NAME check=joints|intrinsics|hand_eye|board",
+        "check a robot's joints, calibrate its cameras",
+    ),
     "serve-model": Command(
         "vlm_agent.commands:serve_model",
         "serve_model",
@@ -146,6 +164,8 @@ class Invocation:
         build_robot: `build_robot`, likewise.
         build_deployment: `build_deployment`, likewise.
         build_planner: `build_planner`, likewise.
+        build_calibration: `build_calibration`, likewise.
+        open_bus: `open_bus`, likewise.
     """
 
     words: tuple[str, ...]
@@ -165,6 +185,8 @@ class Invocation:
     build_robot: Callable[..., Any] = lambda *a, **k: build_robot(*a, **k)
     build_deployment: Callable[..., Any] = lambda *a, **k: build_deployment(*a, **k)
     build_planner: Callable[..., Any] = lambda *a, **k: build_planner(*a, **k)
+    build_calibration: Callable[..., Any] = lambda *a, **k: build_calibration(*a, **k)
+    open_bus: Callable[..., Any] = lambda *a, **k: open_bus(*a, **k)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -596,7 +618,9 @@ def _remote_world(cfg: DictConfig) -> Any:
 def _interface(cfg: DictConfig) -> Any:
     """Return a robot's names and topics in ROS."""
     if cfg.robot.get("interface") is None:
-        raise UsageError(f"robot {cfg.robot.name!r} has no `interface`, its topics in ROS; see docs/robots.md")
+        raise UsageError(
+            f"robot {cfg.robot.name!r} has no `interface`, its topics in ROS; see docs/robots.md"
+        )
     return instantiate(cfg.robot.interface)
 
 
@@ -721,6 +745,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     """
     from contextlib import ExitStack
 
+    from hardware.calibrate_command import require_checked
     from hardware.deploy_command import Deployed
     from hardware.observer import Observer
     from hardware.policy_runner import PolicyRunner
@@ -746,6 +771,8 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         parts.callback(bus.close)
         is_real = reaches_reality(bus, interface)
         dry_run = is_real and not confirmed if cfg.dry_run is None else bool(cfg.dry_run)
+        if is_real and not dry_run:
+            require_checked(interface, Path(cfg.calibration_dir))
         client = open_robot(bus, interface, dry_run=dry_run, confirmed=confirmed)
         parts.callback(client.close)
         robot, kinematics = _safe_robot(cfg, client.driver, robot_model, NullTrace())
@@ -760,6 +787,52 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
             runner = replace(runner, arm=dry_run or not is_real)
         loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner)
         return Deployed(bus, client.guard, loop, dry_run, parts.pop_all())
+
+
+def build_calibration(cfg: DictConfig) -> Any:
+    """Reach a robot as ``configs/calibrate.yaml`` says, and build the simulated one; nothing moves.
+
+    Returns:
+        A `hardware.calibrate_command.CalibratedRobot`.
+
+    Raises:
+        UsageError: The configuration does not fit together, or another robot was confirmed.
+    """
+    from contextlib import ExitStack
+
+    from hardware.calibrate_command import CalibratedRobot
+    from hardware.robot_client import open_robot
+    from vlm_agent.trace import NullTrace
+
+    if cfg.confirm not in ("", cfg.robot.name):
+        raise UsageError(f"confirm is {cfg.confirm!r}; to let the robot move say confirm={cfg.robot.name}")
+    interface = instantiate(cfg.robot.interface)
+    with ExitStack() as parts:
+        model = instantiate(cfg.robot.model) if cfg.robot.kinematics is not None else None
+        bus = open_bus(cfg)
+        parts.callback(bus.close)
+        client = open_robot(bus, interface, confirmed=cfg.confirm == cfg.robot.name)
+        parts.callback(client.close)
+        robot, kinematics = _safe_robot(cfg, client.driver, model, NullTrace())
+        client.guard.release_with(robot.reset_stop)
+        twin = _twin(cfg, robot.state().joint_pos, parts)
+        forward = kinematics.forward if kinematics is not None else None
+        return CalibratedRobot(bus, client.guard, robot, twin, interface, forward, parts.pop_all())
+
+
+def _twin(cfg: DictConfig, joint_pos: Any, parts: Any) -> Any:
+    """Build the simulated robot at a pose, behind its own filter; None where there is no model of it."""
+    from sim.stand import StandWorld
+    from vlm_agent.trace import NullTrace
+
+    model = _simulated(cfg)
+    if model is None:
+        return None
+    world = StandWorld(robot=model)
+    parts.callback(world.close)
+    driver: Any = world.reset(0).robot
+    driver.reset(joint_pos)
+    return _safe_robot(cfg, driver, model, NullTrace())[0]
 
 
 def _deployment(cfg: DictConfig, policy: Any, interface: Any) -> Any:
