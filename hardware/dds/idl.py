@@ -7,11 +7,14 @@ cannot carry it otherwise.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import threading
 from typing import Any
 
 from cyclonedds.idl import IdlStruct, make_idl_struct
 from cyclonedds.idl import types as idl
+from cyclonedds.idl._support import Endianness
 
 from hardware.dds.names import dds_type
 from hardware.dds.types import Field, Types
@@ -50,7 +53,40 @@ def _describe(types: Types, name: str, is_service: bool) -> type[IdlStruct]:
         short = name.rsplit("/", 1)[-1]
         typename = dds_type(name).replace("::", ".")
         _classes[key] = make_idl_struct(f"{short}_", typename, {**header, **members})
+        if is_service:
+            _announce_without_header(_classes[key], _describe(types, name, False))
     return _classes[key]
+
+
+def _announce_without_header(cls: type[IdlStruct], message: type[IdlStruct]) -> None:
+    """Have a service's type be compared with those of others without its header.
+
+    Newer rmw_cyclonedds announces the structure of requests and responses without the header that travels
+    in front of them. Cyclone compares minimal types and checks samples by the complete one, so the former
+    is taken from the bare message. Older ones announce no structure: there the names decide.
+    """
+    description: Any = cls.__idl__
+    bare: Any = message.__idl__
+    for each in (description, bare):
+        each.populate()
+        each.fill_type_data()
+    info, mapping = (copy.copy(part) for part in description._xt_data)
+    bare_info, bare_mapping = bare._xt_data
+    old, new = (part.minimal.typeid_with_size.type_id for part in (info, bare_info))
+    info.minimal = bare_info.minimal
+    mapping.identifier_object_pair_minimal = bare_mapping.identifier_object_pair_minimal
+    mapping.identifier_complete_minimal = [
+        dataclasses.replace(
+            pair,
+            type_identifier1=new if pair.type_identifier1 == old else pair.type_identifier1,
+            type_identifier2=new if pair.type_identifier2 == old else pair.type_identifier2,
+        )
+        for pair in mapping.identifier_complete_minimal
+    ]
+    description._xt_data = (info, mapping)
+    description._xt_bytedata = tuple(
+        part.serialize(endianness=Endianness.Little, use_version_2=True)[4:] for part in (info, mapping)
+    )
 
 
 def _annotation(types: Types, field: Field) -> Any:

@@ -178,6 +178,27 @@ def test_requests_and_responses_carry_the_header_of_rmw_cyclonedds(open_bus, spy
     assert (sample.guid, sample.seq, sample.success, sample.message) == (0x1122334455667788, 42, True, "ok")
 
 
+def test_services_meet_peers_that_announce_their_types_without_the_header(open_bus, spy):
+    """As rmw_cyclonedds does since it announces types: requests are compared without what precedes them."""
+    types = types_of("jazzy")
+    kind = "rcl_interfaces/srv/SetParameters"
+    bus = open_bus("a")
+    bus.service(kind, "/s", lambda request: bus.message(f"{kind}_Response"))
+    qos = Qos(
+        Policy.Reliability.Reliable(duration(infinite=True)),
+        Policy.DataRepresentation(use_cdrv0_representation=True),
+    )
+    request, response = (idl_class(types, f"{kind}_{part}") for part in ("Request", "Response"))
+    writer = DataWriter(spy.participant, Topic(spy.participant, "rq/sRequest", request), qos)
+    reader = DataReader(spy.participant, Topic(spy.participant, "rr/sReply", response), qos)
+    until(lambda: writer.get_matched_subscriptions() and reader.get_matched_publications())
+    # A type of other fields does not match, so it is the structure that is compared.
+    other = idl_class(types, "rcl_interfaces/srv/GetParameters_Request")
+    stranger = DataWriter(spy.participant, Topic(spy.participant, "rq/sRequest", other), qos)
+    until(lambda: len(spy.endpoints("writer").get("rq/sRequest", [])) == 2)
+    assert not stranger.get_matched_subscriptions()
+
+
 def test_actions_are_three_services_and_two_topics(open_bus, spy):
     bus = open_bus("a")
     bus.action_server(GRIPPER, "/grip", ActionHandlers(lambda goal: True, lambda goal: None))
