@@ -871,7 +871,7 @@ def _simulated(cfg: DictConfig) -> Any:
 
     if cfg.robot.model is not None:
         return instantiate(cfg.robot.model)
-    if cfg.env.family != "stand":
+    if "env" in cfg and cfg.env.family != "stand":
         raise UsageError(f"{cfg.robot.name!r} cannot work at a table here; serve it by itself: env=stand")
     return load_hand(cfg.robot.name) if cfg.robot.name in hand_names() else None
 
