@@ -28,7 +28,7 @@ def deployment_of(env: BatchEnv) -> Deployment:
     handle = getattr(task, "arm", None) or getattr(task, "hand", None)
     if handle is None:
         raise ValueError(f"task {task.name!r} has neither an arm nor a hand whose joints could be told")
-    terms = tuple(_term(task.name, term) for term in env._actions)
+    terms = tuple(_term(task.name, term) for term in env.controls.terms)
     return Deployment(terms, tuple(handle.names), _ACHIEVED.get(task.name, ""))
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from policies.policy import PolicySpec
 from sim.batch import state_file
+from sim.batch.controls import Controls
 from sim.batch.curriculum import CurriculumConfig
-from sim.batch.disturbance import ActionDelay, Pushes, SensorNoise
+from sim.batch.disturbance import Pushes, SensorNoise
 from sim.batch.episodes import Episodes
 from sim.batch.faults import FaultLog
 from sim.batch.handles import ResetState
@@ -88,12 +89,12 @@ class BatchEnv:
         self._settings = state_file.settings_of(task, self.config)
         n, device = self.config.num_envs, self.physics.device
         task.bind(self.physics)
-        self._actions = list(task.actions(self.physics))
-        self.num_actions = sum(len(a.names) for a in self._actions)
+        self._spread = spread = task.randomization(task.config.preset)
+        self.controls = Controls(task, self.physics, spread.latency_steps)
+        self.num_actions = len(self.controls.names)
         self._ticks = task.ticks
         if task.config.decimation % self._ticks:
             raise ValueError(f"decimation is {task.config.decimation}, no multiple of {self._ticks} ticks")
-        self._ctrl = self.physics.field("ctrl").clone()
         self._defaults = default_state(self.physics.model, device)
         cfg = self.config
         self._episodes = Episodes(n, cfg.seed, task.config.difficulty, cfg.curriculum, device)
@@ -102,10 +103,8 @@ class BatchEnv:
         self.curriculum, self.difficulty = self._episodes.curriculum, self._episodes.difficulty
         self.desired_goal = torch.zeros(n, *task.goal_spec.shape, device=device)
         self._scores = Scores(task, n, device)
-        self._spread = spread = task.randomization(task.config.preset)
         tick_dt = task.config.step_dt / self._ticks
         self._pushes = Pushes(self.physics, spread, tick_dt) if spread.push_n else None
-        self._delay = ActionDelay(spread.latency_steps[1], n, self.num_actions, device)
         self._noise = task.noise = SensorNoise(spread.obs_noise or {}, self._key, self._steps)
         self.faults = FaultLog(self.physics, Path(self.config.fault_dir))
         task.last_action = torch.zeros(n, self.num_actions, device=device)
@@ -113,7 +112,7 @@ class BatchEnv:
         task.observe()  # which tells the quantities that are sensed
         self._noise.ready()
         self._obs = self._observe()
-        self._spec = policy_spec(task, self._actions)
+        self._spec = policy_spec(task, self.controls.terms)
 
     # ---- the contract -------------------------------------------------------------------------------
 
@@ -135,7 +134,7 @@ class BatchEnv:
     @property
     def ctrl(self) -> Tensor:
         """Controls of the last step, (num_envs, nu)."""
-        return self._ctrl
+        return self.controls.ctrl
 
     @property
     def episode(self) -> Tensor:
@@ -182,19 +181,20 @@ class BatchEnv:
             ValueError: If the action has another shape or is not finite.
             CapacityError: If there was no room for contacts or constraints.
         """
-        action = self._checked_action(action)
+        action = self.controls.checked(action)
+        self.task.last_action.copy_(action)
         for tick in range(self._ticks):
             count = self._steps * self._ticks + tick
-            self._act(action, count)
+            self.controls.apply(action, count)
             if self._pushes is not None:
                 self._pushes.apply(self._key, count)
-            self.physics.step(self._ctrl, self.task.config.decimation // self._ticks)
+            self.physics.step(self.ctrl, self.task.config.decimation // self._ticks)
         self._steps += 1
         fault = self.physics.faults()
         is_bad = bool(fault.any())
         if is_bad:
-            self.faults.dump(self._ctrl, fault, self._episodes.seeds, self.episode, self._steps)
-        self.faults.remember(self._ctrl)
+            self.faults.dump(self.ctrl, fault, self._episodes.seeds, self.episode, self._steps)
+        self.faults.remember(self.ctrl)
         self.task.after_step()
 
         obs = self._observe()
@@ -202,7 +202,7 @@ class BatchEnv:
             obs = {k: torch.where(fault[:, None], self._obs[k], v) for k, v in obs.items()}
         achieved, desired = obs["achieved_goal"], obs["desired_goal"]
         success = self.task.success(achieved, desired)
-        reward, shaping = self._scores.add(achieved, desired, success, fault)
+        reward, shaping = self._scores.add(achieved, desired, success, fault if is_bad else None)
         success = success & ~fault
         failed = self.task.failed()
         failed = torch.zeros_like(success) if failed is None else failed
@@ -305,44 +305,15 @@ class BatchEnv:
 
     def _carried(self) -> dict[str, Tensor]:
         """Return what an environment remembers of its own, by name, (num_envs, ...) each."""
-        memory = {"ctrl": self._ctrl, "steps": self._steps, "desired_goal": self.desired_goal}
-        for k, term in enumerate(self._actions):
-            memory |= {f"action{k}.{name}": value for name, value in term.memory().items()}
+        memory = {"steps": self._steps, "desired_goal": self.desired_goal} | self.controls.carried()
         return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
 
     def _memory(self) -> dict[str, Tensor]:
         """Return every tensor, by name, that the next step depends on besides physics."""
         memory = {"last_action": self.task.last_action, "sums": self._scores.sums}
-        return memory | self._episodes.memory() | self._delay.memory() | self._carried()
+        return memory | self._episodes.memory() | self.controls.delayed() | self._carried()
 
     # ---- parts of a step ----------------------------------------------------------------------------
-
-    def _checked_action(self, action: Tensor) -> Tensor:
-        if action.shape != (self.num_envs, self.num_actions):
-            raise ValueError(
-                f"action has shape {tuple(action.shape)}, expected {(self.num_envs, self.num_actions)}"
-            )
-        action = action.detach().to(self.physics.device, torch.float32)
-        if not torch.isfinite(action).all():
-            bad = (~torch.isfinite(action).all(-1)).nonzero()[:, 0].tolist()
-            raise ValueError(f"the actions of {len(bad)} environments are not finite, first of {bad[0]}")
-        action = torch.clamp(action, -1.0, 1.0)
-        self.task.last_action.copy_(action)
-        return action
-
-    def _act(self, action: Tensor, count: Tensor) -> None:
-        """Write the controls of a tick; `count` (num_envs,) ticks of the episode are over."""
-        held = None
-        if self._delay.is_on:
-            action, held = self._delay.pass_on(action), self._ctrl.clone()
-        start = 0
-        for term in self._actions:
-            stop = start + len(term.names)
-            term.apply(action[:, start:stop], self._ctrl)
-            start = stop
-        if held is not None:  # until the first action has arrived, the servos hold
-            is_waiting = (count < self._delay.steps)[:, None]
-            self._ctrl.copy_(torch.where(is_waiting, held, self._ctrl))
 
     def _observe(self) -> Obs:
         self._noise.draw()
@@ -369,13 +340,9 @@ class BatchEnv:
         state: ResetState = {k: v.expand(len(ids), *v.shape[1:]).clone() for k, v in self._defaults.items()}
         self.desired_goal[ids] = self.task.reset(state, random, self.difficulty[ids])
         self.physics.reset(ids, state)
-        self._ctrl[ids] = state["ctrl"]
+        self.controls.reset(ids, state, random)
         self._scores.sums[:, ids] = 0.0
         self.task.last_action[ids] = 0.0
-        if self._delay.is_on:
-            self._delay.reset(ids, self._spread.latency_steps, random)
-        for term in self._actions:
-            term.reset(ids, state)
         self.task.after_reset(ids)
 
     def _checked(self, mask: Tensor) -> Tensor:

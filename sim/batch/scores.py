@@ -25,9 +25,20 @@ class Scores:
         self.sums = torch.zeros(len(self.names), num_envs, device=device)
         self._zeros = torch.zeros(num_envs, device=device)
 
-    def add(self, achieved: Tensor, desired: Tensor, success: Tensor, fault: Tensor) -> tuple[Tensor, Tensor]:
-        """Return reward and shaping, (num_envs,) each, and add every term to its sum of the episode."""
-        shaping_values = [torch.where(fault, 0.0, t.weight * t.fn()) for t in self._shaping.values()]
+    def add(
+        self, achieved: Tensor, desired: Tensor, success: Tensor, fault: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return reward and shaping, (num_envs,) each, and add every term to its sum of the episode.
+
+        Args:
+            achieved: Achieved goals, (num_envs, goal).
+            desired: Desired goals, (num_envs, goal).
+            success: Whether they are the same, bool (num_envs,).
+            fault: Which environments diverged and have no shaping, bool (num_envs,); None for none.
+        """
+        shaping_values = [t.weight * t.fn() for t in self._shaping.values()]
+        if fault is not None:
+            shaping_values = [torch.where(fault, 0.0, value) for value in shaping_values]
         shaping = sum(shaping_values, self._zeros)
         if self._is_sparse:
             goal_values = [self._zeros] * len(self._goal_terms)
