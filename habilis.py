@@ -692,7 +692,7 @@ def build_robot(cfg: DictConfig) -> Any:
     from hardware.robot_server_cameras import CameraServer
     from vlm_agent.trace import NullTrace
 
-    cfg = cfg.copy()
+    cfg, config = cfg.copy(), instantiate(cfg.server)
     cfg.bus.use_sim_time = False  # it makes the clock and follows none
     with ExitStack() as parts:
         interface = _interface(cfg)
@@ -701,7 +701,7 @@ def build_robot(cfg: DictConfig) -> Any:
         parts.callback(robot.close)
         bus = open_bus(cfg)
         parts.callback(bus.close)
-        server = RobotServer(bus, robot, interface, instantiate(cfg.server), frames)
+        server = RobotServer(bus, robot, interface, config, frames)
         parts.callback(server.close)
         served = [CameraServer(bus, c, server.stamp_ns, instantiate(cfg.camera)) for c in cameras.values()]
         for camera in served:

@@ -26,7 +26,7 @@ from hardware.calibration.live import Pictures, collect_hand_views, collect_view
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
 from perception_tools.geometry import FloatArray, Transform
-from policies.robot import Robot
+from policies.robot import Robot, RobotStopped
 from policies.runs import write_json
 
 CHECKS = ("joints", "intrinsics", "hand_eye", "board")
@@ -126,13 +126,16 @@ def _joints(invocation: Any, cfg: Any) -> tuple[dict[str, Any], bool]:
         refused = found.guard.arm()
         if refused:
             raise ValueError(f"{cfg.robot.name} may not move: {refused}; say confirm={cfg.robot.name}")
-        report = check_joints(
-            found.robot,
-            invocation.instantiate(cfg.joints),
-            twin=found.twin,
-            fingerprint=wiring(found.interface),
-            tell=_tell,
-        )
+        try:
+            report = check_joints(
+                found.robot,
+                invocation.instantiate(cfg.joints),
+                twin=found.twin,
+                fingerprint=wiring(found.interface),
+                tell=_tell,
+            )
+        except RobotStopped as error:
+            raise RuntimeError(f"{cfg.robot.name} was stopped: {found.guard.reason or error}") from error
     save_certificate(report, certificate_path(Path(cfg.calibration_dir), found.interface.name))
     page = write_joint_report(report, _folder(cfg))
     for verdict in report.verdicts:
