@@ -170,10 +170,11 @@ def check_joints(
     verdicts = []
     for name in config.joints or names:
         column = names.index(name)
-        tell(f"{name}: a step of {_step(robot.limits, start, column, config):+.3f} and back")
-        responses[name] = _respond(robot, column, config)
+        step = _step(robot.limits, start, column, config)
+        tell(f"{name}: a step of {step:+.3f} and back")
+        responses[name] = _respond(robot, column, step, config)
         if twin is not None:
-            twins[name] = _respond(twin, column, config)
+            twins[name] = _respond(twin, column, step, config)
         verdicts.append(judge(names, name, responses[name], twins.get(name), offsets[column], config))
     return JointReport(
         robot.name, fingerprint, tuple(verdicts), names, bool(config.reference), responses, twins
@@ -187,10 +188,9 @@ def _step(limits: JointLimits, start: FloatArray, column: int, config: JointChec
     return size if high - start[column] >= start[column] - low else -size
 
 
-def _respond(robot: Robot, column: int, config: JointCheckConfig) -> StepResponse:
+def _respond(robot: Robot, column: int, step: float, config: JointCheckConfig) -> StepResponse:
     name = robot.limits.joint_names[column]
     start = robot.state().joint_pos
-    step = _step(robot.limits, start, column, config)
     begin_s = robot.clock()
     times, asked, measured = [], [], []
     for side in (0, 1):  # there, and back
