@@ -8,7 +8,7 @@ from hardware.ros.launching import declare, node
 def generate_launch_description():
     return LaunchDescription(
         [
-            *declare("robot", "check", "namespace", "tf_prefix", "use_sim_time", "params_file"),
-            node("calibrate", "calibrate", "robot", "check", "tf_prefix"),
+            *declare("robot", "check", "confirm", "namespace", "tf_prefix", "use_sim_time", "params_file"),
+            node("calibrate", "calibrate", "robot", "check", "confirm", "tf_prefix"),
         ]
     )

@@ -8,7 +8,8 @@ from hardware.ros.launching import declare, node
 def generate_launch_description():
     return LaunchDescription(
         [
-            *declare("robot", "policy", "dry_run", "namespace", "tf_prefix", "use_sim_time", "params_file"),
-            node("deploy", "policy", "robot", "policy", "dry_run", "tf_prefix"),
+            *declare("robot", "policy", "dry_run", "confirm"),
+            *declare("namespace", "tf_prefix", "use_sim_time", "params_file"),
+            node("deploy", "policy", "robot", "policy", "dry_run", "confirm", "tf_prefix"),
         ]
     )

@@ -22,6 +22,7 @@ ARGUMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "seed": ("0", "Seed of the simulated scene."),
     "policy": ("", "The policy to run: an .onnx file made by habilis export."),
     "dry_run": ("true", "Whether commands go to a shadow topic instead of the robot."),
+    "confirm": ("", "The robot's name, said by a person who has looked at it and wants it to move."),
     "model": ("scripted", "The planner's brain: a file of configs/model."),
     "check": ("joints", "What to calibrate: joints, hand_eye or intrinsics."),
 }
@@ -33,6 +34,7 @@ KEYS: Final[Mapping[str, str]] = {
     "seed": "env.seed",
     "policy": "policy",
     "dry_run": "dry_run",
+    "confirm": "confirm",
     "model": "model",
     "check": "check",
 }
