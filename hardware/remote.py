@@ -19,7 +19,7 @@ from hardware.transports import open_bus
 from hardware.watchdog import Fault
 from policies.world import Episode, Judgement
 
-CLOCK_S: Final = 1.5
+CLOCK_S: Final = 3.0
 """How long is listened for a clock [s]."""
 _SIM_STATE_AGE_S: Final = 1.0
 

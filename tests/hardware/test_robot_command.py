@@ -83,12 +83,35 @@ def test_the_table_of_a_seed_is_served_and_only_this_process_knows_the_truth(mon
         assert served.truth()["success"] is False
 
 
+@pytest.mark.parametrize("is_simulated", [True, False])
+def test_it_makes_the_clock_unless_told_otherwise(is_simulated):
+    served, domain = serve("robot=xarm7", "env=stand", f"bus.use_sim_time={str(is_simulated).lower()}")
+    with served:
+        assert served.server.config.sim_time is is_simulated
+        assert served.bus.config.use_sim_time is False
+        bus = open_bus("dds", BusConfig(node_name="ears", domain_id=domain))
+        stamps, cancel = [], threading.Event()
+        bus.subscribe("sensor_msgs/msg/JointState", "joint_states", lambda m, _: stamps.append(m), SENSOR)
+        bus.start()
+        try:
+            serving = threading.Thread(target=served.server.run, args=(cancel,))
+            serving.start()
+            while not stamps and serving.is_alive():
+                cancel.wait(0.01)
+        finally:
+            cancel.set()
+            serving.join(20)
+            bus.close()
+        assert (
+            stamps[0].header.stamp.sec > 1_000_000_000
+        ) is not is_simulated  # since 1970, or since its start
+
+
 @pytest.mark.parametrize(
     ("overrides", "match"),
     [
         (["robot=allegro"], "serve it by itself: env=stand"),
         (["env=reach"], "choose a world"),
-        (["robot=menagerie/franka_fr3"], "has no `interface`"),
         (["transport=sim"], "there are: sim, dds, ros, auto"),
     ],
 )
