@@ -18,6 +18,7 @@ from hardware.guard import Guard
 from hardware.policy_runner import PolicyRunner
 
 _LOG = logging.getLogger("habilis.deploy")
+_SWITCH_S = 0.0005  # no other thread may hold up the control loop for long
 _FAULTS = ("fault", "estop")
 
 
@@ -70,9 +71,11 @@ def deploy(invocation: Any) -> int:
     ):
         _LOG.info("%s", _greeting(cfg, deployed))
         broken = _watch(deployed.bus)
-        figures = {**deployed.runner.run(lambda: broken[0] if broken else None)}
+        figures: dict[str, Any] = {**deployed.runner.run(lambda: broken[0] if broken else None)}
         mode, reason = deployed.guard.mode, deployed.guard.reason
+        state = deployed.runner.state()
     figures |= {"mode": str(mode), "reason": reason, "dry_run": deployed.dry_run}
+    figures["joint_pos"] = dict(zip(state.joint_names, state.joint_pos.tolist(), strict=True))
     if invocation.json_to == "-":
         print(json.dumps(figures))
     elif invocation.json_to:

@@ -148,6 +148,10 @@ class PolicyRunner:
         guard.add_check(lambda: observer.check(time.monotonic()))
         guard.add_figures(self.timings.figures)
 
+    def state(self) -> RobotState:
+        """Return the robot's newest sensed state."""
+        return self._robot.state()
+
     def stop(self) -> None:
         """End the loop after this tick; callable from any thread."""
         self._done.set()

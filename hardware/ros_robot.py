@@ -46,6 +46,8 @@ from policies.robot import (
 
 _EVENT_S: Final = 1.0  # how long a malformed message or a jump of a clock counts as wrong
 _HOLD_REPEATS: Final = 5  # how often the last setpoint, or zero, is repeated after a stop
+_FAR: Final = 0.05  # a setpoint farther from a robot at rest is not one that it follows [rad] or [m]
+_LAG_S: Final = 0.1  # a moving one may be so much ahead besides
 _STREAMS: Final = 3  # setpoints at most so many periods apart are one stream
 _KEEPER_S: Final = (0.002, 0.02)  # shortest and longest period of the thread that watches
 
@@ -95,7 +97,7 @@ class RosRobot:
         self._faults: list[Fault] = []
         self._setpoint: FloatArray | None = None
         self._setpoint_vel = np.zeros(len(interface.joint_names))
-        self._sent_s = -np.inf
+        self._sent_s = self._sent_clock_s = -np.inf  # on the monotonic and on the robot's clock
         self._force_n = float("nan")
         has_velocity = all(source.has_velocity for source in interface.states)
         self._joints = JointWatch(interface.joints, interface.watchdog, has_velocity)
@@ -119,6 +121,10 @@ class RosRobot:
             ConnectionError: No joint states, another commander, or no controller; says what to do.
         """
         wd = self.interface.watchdog
+        if not self._wait(lambda: self._bus.now_ns() > 0, wd.first_state_s):
+            raise ConnectionError(
+                f"nothing on /clock within {wd.first_state_s:g} s, but use_sim_time is true"
+            )
         if not self._wait(lambda: self._joints.is_complete, wd.first_state_s):
             topics = ", ".join(self.interface.state_topics)
             raise ConnectionError(
@@ -295,10 +301,14 @@ class RosRobot:
         target = last.copy()
         target[self.interface.joints.columns(command.joint_names)] = command.joint_pos
         target = np.clip(target, self._limits.lower, self._limits.upper)
-        is_streaming = now_s - self._sent_s < _STREAMS * self._dt_s
+        is_streaming = self._is_streaming()
         self._publish(target, (target - last) / self._dt_s if is_streaming else 0.0 * target, state)
-        self._sent_s = now_s
+        self._sent_s, self._sent_clock_s = now_s, self.clock()
         return target.copy()
+
+    def _is_streaming(self) -> bool:
+        """Whether the last setpoint was one of a stream, so that the setpoint has a speed."""
+        return self.clock() - self._sent_clock_s < _STREAMS * self._dt_s
 
     def _publish(self, joint_pos: FloatArray, joint_vel: FloatArray, state: RobotState) -> None:
         setpoint = Setpoint(joint_pos, joint_vel, state.joint_pos, state.joint_vel)
@@ -420,11 +430,10 @@ class RosRobot:
         """Brake from the last setpoint, then hold it; velocity and effort controllers are set to zero."""
         with self._lock:
             if self._setpoint is not None and self._outlets:
-                is_streaming = time.monotonic() - self._sent_s < _STREAMS * self._dt_s
-                velocity = self._setpoint_vel if is_streaming else 0.0 * self._setpoint_vel
+                start, velocity = self._moving_from(self._setpoint)
                 holders = [o for o in self._outlets if not o.keeps_running]
-                path = braking_path(self._setpoint, velocity, self._limits, self._dt_s)
-                last = path[-1] if path else self._setpoint
+                path = braking_path(start, velocity, self._limits, self._dt_s)
+                last = path[-1] if path else start
                 zero = np.zeros(len(last))
                 for k, joint_pos in enumerate([*path, *[last] * _HOLD_REPEATS]):
                     for outlet in self._outlets:
@@ -435,6 +444,17 @@ class RosRobot:
                         time.sleep(self._dt_s)
                 self._setpoint, self._setpoint_vel = last, zero
             self._braked.set()
+
+    def _moving_from(self, setpoint: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return where, and how fast, it brakes from: the setpoint, or the robot where that is far away."""
+        with self._sensing:
+            is_known = self._joints.check(time.monotonic(), self._bus.now_ns()) is None
+            sensed_pos, sensed_vel, _ = self._joints.values()
+        speed = self._setpoint_vel if self._is_streaming() else 0.0 * self._setpoint_vel
+        is_far = np.abs(sensed_pos - setpoint) > _FAR + _LAG_S * np.abs(speed)
+        if is_known and is_far.any() and not self.config.dry_run:
+            return sensed_pos, sensed_vel
+        return setpoint, speed
 
     def _latch(self, fault: Fault) -> None:
         """Stop because of a fault, once."""

@@ -121,7 +121,7 @@ class JointWatch:
 
         Args:
             reading: The message.
-            now_ns: ROS time now [ns].
+            now_ns: ROS time now [ns]; 0 while nothing is known of a simulated clock.
 
         Returns:
             What is wrong with it, None if nothing is or it was only repeated or out of order.
@@ -142,7 +142,7 @@ class JointWatch:
         if verdict == "jump":
             return Fault(FaultKind.CLOCK_JUMP, "stamps of the joint states went back in time")
         lead_s = (reading.stamp_ns - now_ns) / NANO
-        if reading.stamp_ns and lead_s > self._config.max_stamp_lead_s:
+        if reading.stamp_ns and now_ns and lead_s > self._config.max_stamp_lead_s:
             message = (
                 f"joint states are stamped {lead_s:.3f} s ahead of this machine's clock; synchronise them"
             )

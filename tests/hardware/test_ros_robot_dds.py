@@ -1,0 +1,48 @@
+"""`RosRobot` over real DDS, against the simulated robot that another process serves: the `Robot` contract."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ros`)")
+
+import habilis
+from hardware.bus import BusConfig
+from hardware.robot_client import _patient
+from hardware.ros_robot import RosRobot
+from hardware.transports import open_bus
+from policies.robot import GripperCommand, JointCommand
+from tests.contracts.robot_suite import RobotSuite, min_jerk
+from tests.hardware.processes import new_domain, served_robot
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+HOME = np.array([0.0, -0.6, 0.0, -2.3, 0.0, 1.7, 0.785])
+
+
+@pytest.fixture(scope="module")
+def domain():
+    number = new_domain()
+    with served_robot(number, "robot=fr3", "env=stand", "server.real_time_factor=2.0", seconds=900):
+        yield number
+
+
+class TestRosRobot(RobotSuite):
+    @pytest.fixture
+    def robot(self, domain):
+        interface = habilis.instantiate(habilis.compose("deploy").robot.interface)
+        bus = open_bus("dds", BusConfig(node_name="client", domain_id=domain, use_sim_time=True))
+        robot = RosRobot(bus, _patient(interface))
+        try:
+            bus.start()
+            robot.connect()
+            names = robot.limits.joint_names
+            robot.send(JointCommand(gripper=GripperCommand(0.08)))
+            way = min_jerk(robot.state().joint_pos, HOME, 2.0, names)
+            assert self.execute(robot, way).reached
+            robot.sleep(1.0)
+            yield robot
+        finally:
+            robot.close()
+            bus.close()
