@@ -747,6 +747,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
 
     from hardware.calibrate_command import require_checked
     from hardware.deploy_command import Deployed
+    from hardware.lifecycle import Lifecycle
     from hardware.observer import Observer
     from hardware.policy_runner import PolicyRunner
     from hardware.robot_client import open_robot, reaches_reality
@@ -786,6 +787,14 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         if runner.arm is None:
             runner = replace(runner, arm=dry_run or not is_real)
         loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner)
+        managed = Lifecycle(
+            bus,
+            is_active=lambda: client.guard.may_move,
+            activate=client.guard.arm,
+            deactivate=client.guard.disarm,
+            shutdown=loop.stop,
+        )
+        parts.callback(managed.close)
         return Deployed(bus, client.guard, loop, dry_run, parts.pop_all())
 
 

@@ -176,6 +176,12 @@ builtin_interfaces/Duration timeout
 ---
 bool ok
 """,
+    "lifecycle_msgs/srv/ChangeState": "lifecycle_msgs/Transition transition\n---\nbool success",
+    "lifecycle_msgs/srv/GetAvailableStates": "---\nlifecycle_msgs/State[] available_states",
+    "lifecycle_msgs/srv/GetAvailableTransitions": (
+        "---\nlifecycle_msgs/TransitionDescription[] available_transitions"
+    ),
+    "lifecycle_msgs/srv/GetState": "---\nlifecycle_msgs/State current_state",
     "rcl_interfaces/srv/DescribeParameters": """
 string[] names
 ---
