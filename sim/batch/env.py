@@ -20,7 +20,7 @@ from sim.batch.disturbance import Pushes, SensorNoise
 from sim.batch.episodes import Episodes
 from sim.batch.faults import FaultLog
 from sim.batch.handles import ResetState
-from sim.batch.physics import Physics, PhysicsConfig, make_physics
+from sim.batch.physics import CapacityError, Physics, PhysicsConfig, make_physics
 from sim.batch.randomize import draw_model_fields
 from sim.batch.scene import compile_scene, default_state, policy_spec
 from sim.batch.scores import Scores
@@ -109,6 +109,7 @@ class BatchEnv:
         self.faults = FaultLog(self.physics, Path(self.config.fault_dir))
         task.last_action = torch.zeros(n, self.num_actions, device=device)
         self._reset_envs(self._all)
+        self._check_room()
         task.observe()  # which tells the quantities that are sensed
         self._noise.ready()
         self._obs = self._observe()
@@ -344,6 +345,13 @@ class BatchEnv:
         self._scores.sums[:, ids] = 0.0
         self.task.last_action[ids] = 0.0
         self.task.after_reset(ids)
+
+    def _check_room(self) -> None:
+        """Refuse settings that leave no room for what touches at the start."""
+        try:
+            self.physics.faults()
+        except CapacityError as error:
+            raise ValueError(str(error)) from None
 
     def _checked(self, mask: Tensor) -> Tensor:
         if mask.dtype != torch.bool or tuple(mask.shape) != (self.num_envs,):

@@ -26,6 +26,7 @@ from sim.batch.warp_graph import BareGraph, record
 from sim.batch.warp_kernels import clear_columns, copy_columns
 from sim.batch.warp_model import ModelFields, groups_of, moves_static_geoms, recomputed_fields
 from sim.batch.warp_support import (
+    CONTACTS,
     FATAL,
     ROWS,
     put_model,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from sim.batch.warp_tracer import WarpTracer
 
 _LOG = logging.getLogger(__name__)
-_MAX = 1e10  # mjMAXVAL: a larger position or velocity is a fault, as on the CPU
+_MAX = 1e10  # mjMAXVAL: a larger position, velocity or acceleration is a fault, as on the CPU
 _LATE_INPUTS = ("ctrl", "qfrc_applied", "xfrc_applied")  # read by the second half of a substep
 _SAVED = (*STATE_FIELDS, "time", "qacc_warmstart", "eq_active", "plastic", "userdata")
 
@@ -79,7 +80,9 @@ class WarpPhysics:
         self._own = ModelFields(model, self._m, num_envs)
         self._fields: dict[str, Tensor] = {}
         self._graphs: dict[tuple[str, int], Any] = {}
-        self._qpos, self._qvel, self._ctrl = (self.field(n) for n in ("qpos", "qvel", "ctrl"))
+        self._ctrl = self.field("ctrl")
+        self._num_rows = wp.to_torch(self._d.nefc)
+        self._motion = [self.field(n) for n in ("qpos", "qvel", "qacc")]
         self._is_stale = False
         self._warm_up()
 
@@ -158,16 +161,33 @@ class WarpPhysics:
 
     def faults(self) -> Tensor:
         """See `Physics.faults`; what diverged is reset to the model's defaults, as MuJoCo does."""
-        bad = ~((self._qpos.abs() < _MAX).all(-1) & (self._qvel.abs() < _MAX).all(-1))
-        # Each environment has its own constraint rows; what diverged may lack some, and is reset anyway.
-        self._overflow.copy_(torch.where(bad, self._overflow & ~ROWS, self._overflow))
+        bad = ~torch.stack([(x.abs() < _MAX).all(-1) for x in self._motion]).all(0)
+        self._overflow.bitwise_or_((self._num_rows > self._d.njmax) * ROWS)  # of what was just put there
+        self._overflow.masked_fill_(bad, 0)  # whatever it lacked
         any_bad, overflowed = torch.stack((bad.any(), (self._overflow & FATAL).any())).tolist()  # one wait
-        if overflowed:
-            raise_overflow(self._d, self.num_envs)
         if any_bad:
+            self._overflow.bitwise_and_(~CONTACTS)
             self._clear(bad.nonzero()[:, 0])
             self._refresh()
+            overflowed = overflowed and self._still_overflows()
+        if overflowed:
+            raise_overflow(self._d, self.model)
         return bad
+
+    def _still_overflows(self) -> bool:
+        """Return whether room is too small without what diverged, which may have taken the others'.
+
+        All environments share the room for contacts.
+        """
+        contacts = max(int(self._d.nacon.numpy()[0]), int(self._d.ncollision.numpy()[0]))
+        if contacts > self._d.naconmax:
+            self._overflow.bitwise_or_(CONTACTS)
+        still = bool((self._overflow & FATAL).any())
+        if not still:
+            _LOG.warning(
+                "what diverged took the room of others' contacts: some may lack contacts of this step"
+            )
+        return still
 
     def save(self) -> dict[str, NDArray[Any]]:
         """See `Physics.save`."""

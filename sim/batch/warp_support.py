@@ -24,7 +24,7 @@ from sim.batch.physics import CapacityError, PhysicsConfig, UnsupportedFeatureEr
 _LOG = logging.getLogger(__name__)
 
 ROWS = int(mjw.OverflowType.NEFC | mjw.OverflowType.NJMAX_NNZ)
-_CONTACTS = mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD
+CONTACTS = int(mjw.OverflowType.BROADPHASE | mjw.OverflowType.NARROWPHASE | mjw.OverflowType.CCD)
 # Iterations that end early are no fault on the CPU either.
 _UNCONVERGED = mjw.OverflowType.ITERATIONS | mjw.OverflowType.LS_ITERATIONS | mjw.OverflowType.EPA_HORIZON
 FATAL = int(mjw.OverflowType.ALL & ~_UNCONVERGED)
@@ -137,27 +137,29 @@ def room(model: mujoco.MjModel, num_envs: int, config: PhysicsConfig) -> dict[st
     return {"njmax": config.njmax or rows, "nconmax": config.nconmax or contacts}
 
 
-def raise_overflow(data: mjw.Data, num_envs: int) -> None:
-    """Raise or log what overflowed since the last call, and forget it.
+def raise_overflow(data: mjw.Data, model: mujoco.MjModel) -> None:
+    """Raise what overflowed since the last call, and forget it.
 
     Raises:
-        CapacityError: If contacts or constraints did not fit; says which number to raise.
+        CapacityError: If contacts or constraints did not fit; says which setting to use.
     """
+    num_envs = data.nworld
+    estimate = room(model, num_envs, PhysicsConfig())
     seen = mjw.OverflowType(int(np.bitwise_or.reduce(data.overflow.numpy())))
     data.overflow.zero_()
     if seen & ROWS:
         needed = max(int(data.nefc.numpy().max()), data.njmax + 1)
         raise CapacityError(
-            f"Warp had room for {data.njmax} constraint rows per environment and needed {needed}: "
-            f"raise njmax to {needed + needed // 4} or more"
+            f"Warp had room for {data.njmax} constraint rows per environment and needed at least {needed}: "
+            f"use sim.njmax={max(2 * needed, estimate['njmax'])}"
         )
-    if seen & _CONTACTS:
+    if seen & CONTACTS:
         per_env = data.naconmax // num_envs
         total = max(int(data.nacon.numpy()[0]), int(data.ncollision.numpy()[0]), data.naconmax + 1)
         needed = -(-total // num_envs)
         raise CapacityError(
-            f"Warp had room for {per_env} contacts per environment and needed {needed}: "
-            f"raise nconmax to {needed + needed // 4} or more"
+            f"Warp had room for {per_env} contacts per environment and needed at least {needed}: "
+            f"use sim.nconmax={max(2 * needed, estimate['nconmax'])}"
         )
     rest = seen & mjw.OverflowType(FATAL)
     if rest:

@@ -226,14 +226,62 @@ def balls(height_m: float, num_balls: int = 6) -> mujoco.MjModel:
 def test_too_little_room_names_the_number_to_raise(room, named, height_m, capfd):
     scene = balls(height_m)
     physics = make_physics(scene, 2, replace(CONFIG, **room))
-    with pytest.raises(CapacityError, match=rf"raise {named} to (\d+) or more$") as error:
+    with pytest.raises(CapacityError, match=rf"^[^\n]*: use sim\.{named}=\d+$") as error:
         for _ in range(20):
             physics.step(torch.zeros(2, 0), 5)
             assert not physics.faults().any()
     assert "overflow" not in capfd.readouterr().out  # Warp's kernels would print in every step
-    enough = int(str(error.value).split()[-3])
+    enough = int(str(error.value).rpartition("=")[2])
     physics = make_physics(scene, 2, replace(CONFIG, **{named: enough}))
     for _ in range(40):
         physics.step(torch.zeros(2, 0), 5)
         assert not physics.faults().any()
     assert physics.field("qpos")[:, 2::7].flatten().tolist() == pytest.approx([0.1] * 12, abs=2e-3)
+
+
+def test_what_diverges_and_takes_all_room_for_contacts_ends_no_run():
+    """Contacts share one room: six balls in one place have 15 of them, besides 6 with the ground."""
+    scene = balls(0.099)
+    physics, twin = (make_physics(scene, 3, replace(CONFIG, nconmax=7)) for _ in range(2))
+    for value in (float("nan"), 1e12):
+        bad = torch.tensor([1])
+        qpos, qvel = physics.field("qpos")[bad].clone(), physics.field("qvel")[bad].clone()
+        qpos[:, 0::7], qvel[:, 0] = 0.0, value
+        physics.write(bad, {"qpos": qpos, "qvel": qvel})
+        assert int(physics._d.ncollision.numpy()[0]) > physics._d.naconmax
+        for each in (physics, twin):
+            each.step(torch.zeros(3, 0), 5)
+        assert physics.faults().tolist() == [False, True, False]
+        assert not physics.faults().any() and not twin.faults().any()
+        assert torch.isfinite(physics.field("qpos")).all()
+
+
+def test_too_little_room_for_the_others_is_an_error_beside_one_that_diverged():
+    physics = make_physics(balls(0.099), 3, replace(CONFIG, nconmax=3))
+    bad = torch.tensor([1])
+    physics.write(bad, {"qvel": torch.full((1, physics.model.nv), torch.nan)})
+    with pytest.raises(CapacityError, match=r"use sim\.nconmax=\d+$"):
+        for _ in range(2):
+            physics.step(torch.zeros(3, 0), 5)
+            physics.faults()
+
+
+def test_an_acceleration_that_is_not_finite_is_a_fault():
+    physics = make_physics(balls(0.15), 3, CONFIG)
+    physics.step(torch.zeros(3, 0), 1)
+    physics.field("qacc")[2, 0] = torch.inf
+    assert physics.faults().tolist() == [False, False, True]
+    assert not physics.faults().any()
+
+
+def test_no_room_at_the_start_is_a_bad_setting():
+    from sim.batch.env import BatchEnv, EnvConfig
+    from sim.tasks.registry import make_task
+
+    config = EnvConfig(2, physics=replace(CONFIG, njmax=2))
+    with pytest.raises(ValueError, match=r"^[^\n]*: use sim\.njmax=\d+$") as error:
+        BatchEnv(make_task("reorient"), config)
+    enough = replace(CONFIG, njmax=int(str(error.value).rpartition("=")[2]))
+    env = BatchEnv(make_task("reorient"), EnvConfig(2, physics=enough))
+    for _ in range(3):
+        assert not env.step(torch.rand(2, env.num_actions) * 2.0 - 1.0)[4]["fault"].any()
