@@ -1,8 +1,8 @@
 """A managed node: ROS 2's lifecycle services over any bus, so that `ros2 lifecycle` and supervisors work.
 
 A node is configured once it has found its robot, and so begins `inactive`; to activate it is to arm the
-robot, to deactivate it is to disarm it, and to shut it down is to end it. Arming and faults show in the state,
-whoever caused them. See the design article "Managed nodes".
+robot, to deactivate it is to disarm it, and to shut it down is to end it. Arming and faults show in the
+state, whoever caused them. See the design article "Managed nodes".
 """
 
 from __future__ import annotations
