@@ -750,7 +750,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     from hardware.lifecycle import Lifecycle
     from hardware.observer import Observer
     from hardware.policy_runner import PolicyRunner
-    from hardware.robot_client import open_robot, reaches_reality
+    from hardware.robot_client import open_robot, reaches_reality, watch_cameras
     from policies.actions import Decoder
     from policies.onnx_policy import OnnxPolicy
     from vlm_agent.trace import NullTrace
@@ -776,6 +776,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
             require_checked(interface, Path(cfg.calibration_dir))
         client = open_robot(bus, interface, dry_run=dry_run, confirmed=confirmed)
         parts.callback(client.close)
+        watch_cameras(bus, client.guard, cfg.watch_cameras, interface.watchdog)
         robot, kinematics = _safe_robot(cfg, client.driver, robot_model, NullTrace())
         client.guard.release_with(robot.reset_stop)
         forward = kinematics.forward if kinematics is not None else None
@@ -900,6 +901,8 @@ def build_env(cfg: DictConfig, **changes: Any) -> Any:
     if "task" not in cfg.env:
         raise UsageError("this env is a world for `habilis run`; choose a task: see habilis envs")
     settings = {"num_envs": cfg.get("num_envs", 1), "seed": cfg.seed, "physics": instantiate(cfg.sim)}
+    if "senses" in cfg.env:
+        settings["senses"] = instantiate(cfg.env.senses)
     return BatchEnv(instantiate(cfg.env.task), EnvConfig(**(settings | changes)))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hardware.arming import Arming
-from hardware.bus import Bus
+from hardware.bus import SENSOR, Bus, Message, MessageInfo
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
+from hardware.ros.conversions import stamp_ns
 from hardware.ros_robot import RosRobot, RosRobotConfig
+from hardware.settings import WatchdogConfig
+from hardware.watchdog import AgeWatch, FaultKind
 
 _SIM_STATE_AGE_S: Final = 1.0
 
@@ -66,6 +71,30 @@ def open_robot(
         driver.close()
         raise
     return RobotClient(driver, guards[0])
+
+
+def watch_cameras(bus: Bus, guard: Guard, topics: Sequence[str], config: WatchdogConfig) -> None:
+    """Make a camera that is silent, or whose pictures are old, a fault.
+
+    Args:
+        bus: The node.
+        guard: Whom to tell.
+        topics: `sensor_msgs/msg/CameraInfo` of each camera: as often and stamped as its pictures, but small.
+        config: Largest ages.
+    """
+
+    def open_watch(topic: str) -> None:
+        ages = config.max_camera_age_s, config.max_camera_stamp_age_s
+        watch = AgeWatch(f"camera {topic}", FaultKind.STALE_CAMERA, *ages)
+
+        def receive(message: Message, info: MessageInfo) -> None:
+            watch.receive(info.received_s, stamp_ns(message.header.stamp))
+
+        bus.subscribe("sensor_msgs/msg/CameraInfo", topic, receive, SENSOR, group="cameras")
+        guard.add_check(lambda: watch.check(time.monotonic(), bus.now_ns()))
+
+    for topic in topics:
+        open_watch(topic)
 
 
 def _patient(interface: RobotInterface) -> RobotInterface:

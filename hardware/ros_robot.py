@@ -256,6 +256,8 @@ class RosRobot:
         while (now_s := self.clock()) < end_s:
             if now_s != last_s:
                 last_s, moved_s = now_s, time.monotonic()
+            elif self._stopped.is_set() and time.monotonic() - moved_s > 0.1:
+                return  # a stopped robot whose clock stands still: let the caller see the stop
             elif time.monotonic() - moved_s > 5.0:
                 raise ConnectionError("/clock stands still; is the simulation running?")
             time.sleep(0.0005)

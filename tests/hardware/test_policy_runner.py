@@ -12,7 +12,7 @@ from hardware.arming import Mode
 from hardware.bus import BusConfig
 from hardware.observer import Observer, ObserverConfig
 from hardware.policy_runner import PolicyRunner, RunnerConfig
-from hardware.robot_client import open_robot
+from hardware.robot_client import open_robot, watch_cameras
 from hardware.settings import ArmingConfig, WatchdogConfig
 from policies.actions import Decoder, Deployment, JointTerm
 from policies.policy import ArraySpec, PolicySpec
@@ -306,6 +306,18 @@ def test_a_silent_robot_is_a_latched_fault_and_the_stop_reason_is_told(make):
     assert until(lambda: not rig.guard.faults())
     assert "reset" in rig.call("arm").message
     assert rig.guard.mode is Mode.FAULT
+
+
+def test_a_silent_camera_is_a_fault(make):
+    rig = make(Policy(), config=FOREVER)
+    limits = WatchdogConfig(max_camera_age_s=0.3, max_camera_stamp_age_s=0.0)
+    watch_cameras(rig.node, rig.guard, ["camera/camera_info"], limits)
+    assert "camera/camera_info: nothing received" in rig.call("arm").message
+    out = rig.bus.publisher("sensor_msgs/msg/CameraInfo", "camera/camera_info")
+    out.publish(rig.bus.message("sensor_msgs/msg/CameraInfo"))
+    assert rig.call("arm").success
+    assert until(lambda: rig.guard.mode is Mode.FAULT)
+    assert rig.guard.reason.startswith("stale_camera")
 
 
 def test_with_on_fault_exit_it_ends_with_the_reason(make):
