@@ -24,6 +24,7 @@ from sim.batch.physics import CapacityError, Physics, PhysicsConfig, make_physic
 from sim.batch.randomize import draw_model_fields
 from sim.batch.scene import compile_scene, default_state, policy_spec
 from sim.batch.scores import Scores
+from sim.batch.senses import Senses, SensesConfig
 from sim.batch.settings import check_types
 from sim.batch.task import Task
 
@@ -41,6 +42,7 @@ class EnvConfig:
         stop_on_success: Terminate an episode when its goal is achieved.
         fault_dir: Folder for dumps of environments that diverged.
         curriculum: Whether and how difficulty follows learning progress.
+        senses: What is sensed beside the task's own observation, nothing by default.
         physics: The backend.
     """
 
@@ -50,6 +52,7 @@ class EnvConfig:
     stop_on_success: bool = False
     fault_dir: str = "runs/faults"
     curriculum: CurriculumConfig = field(default_factory=CurriculumConfig)
+    senses: SensesConfig = field(default_factory=SensesConfig)
     physics: PhysicsConfig = field(default_factory=PhysicsConfig)
 
     def __post_init__(self) -> None:
@@ -84,11 +87,13 @@ class BatchEnv:
         self.task, self.config = task, config or EnvConfig()
         torch.set_num_threads(1)
         self.physics: Physics = make_physics(
-            model or compile_scene(task), self.config.num_envs, self.config.physics
+            model or compile_scene(task, self.config.senses), self.config.num_envs, self.config.physics
         )
         self._settings = state_file.settings_of(task, self.config)
         n, device = self.config.num_envs, self.physics.device
         task.bind(self.physics)
+        senses = self.config.senses
+        self._senses = Senses(self.physics, senses, task.config.step_dt) if senses.is_on else None
         self._spread = spread = task.randomization(task.config.preset)
         self.controls = Controls(task, self.physics, spread.latency_steps)
         self.num_actions = len(self.controls.names)
@@ -110,10 +115,10 @@ class BatchEnv:
         task.last_action = torch.zeros(n, self.num_actions, device=device)
         self._reset_envs(self._all)
         self._check_room()
-        task.observe()  # which tells the quantities that are sensed
+        parts = self._parts()  # which tells the quantities that are sensed
         self._noise.ready()
         self._obs = self._observe()
-        self._spec = policy_spec(task, self.controls.terms)
+        self._spec = policy_spec(task, self.controls.terms, parts)
 
     # ---- the contract -------------------------------------------------------------------------------
 
@@ -197,6 +202,8 @@ class BatchEnv:
             self.faults.dump(self.ctrl, fault, self._episodes.seeds, self.episode, self._steps)
         self.faults.remember(self.ctrl)
         self.task.after_step()
+        if self._senses is not None:
+            self._senses.update()
 
         obs = self._observe()
         if is_bad:  # what a diverged environment shows is its last good observation
@@ -307,6 +314,8 @@ class BatchEnv:
     def _carried(self) -> dict[str, Tensor]:
         """Return what an environment remembers of its own, by name, (num_envs, ...) each."""
         memory = {"steps": self._steps, "desired_goal": self.desired_goal} | self.controls.carried()
+        if self._senses is not None:
+            memory |= {f"senses.{name}": value for name, value in self._senses.memory().items()}
         return memory | {f"task.{name}": value for name, value in self.task.memory().items()}
 
     def _memory(self) -> dict[str, Tensor]:
@@ -318,9 +327,8 @@ class BatchEnv:
 
     def _observe(self) -> Obs:
         self._noise.draw()
-        terms = self.task.observe()
         obs = {
-            "observation": torch.cat(list(terms.values()), -1),
+            "observation": torch.cat(list(self._parts().values()), -1),
             "achieved_goal": self.task.achieved_goal().clone(),
             "desired_goal": self.desired_goal.clone(),
         }
@@ -328,6 +336,16 @@ class BatchEnv:
         if hidden:
             obs["privileged"] = torch.cat(list(hidden.values()), -1)
         return obs
+
+    def _parts(self) -> dict[str, Tensor]:
+        """Return the parts of the observation, by name."""
+        parts = self.task.observe()
+        if self._senses is None:
+            return parts
+        sensed = self._senses.observe()
+        if twice := parts.keys() & sensed.keys():
+            raise ValueError(f"task {self.task.name} observes {', '.join(sorted(twice))} itself")
+        return parts | sensed
 
     # ---- resets -------------------------------------------------------------------------------------
 
@@ -345,6 +363,8 @@ class BatchEnv:
         self._scores.sums[:, ids] = 0.0
         self.task.last_action[ids] = 0.0
         self.task.after_reset(ids)
+        if self._senses is not None:
+            self._senses.reset(ids)
 
     def _check_room(self) -> None:
         """Refuse settings that leave no room for what touches at the start."""
