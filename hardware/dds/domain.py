@@ -2,6 +2,10 @@
 
 Cyclone reads the network configuration when a process first opens a domain; it cannot be changed until the
 last user has closed it. The interface is always named, so that a robot's commands never leave by another.
+
+Types that a process has used stay known to Cyclone until then: its library (11.0.1) loses track of the
+dependencies of types that are removed and made again, and crashes when it next looks them up. A participant
+of the domain's own, without a node, keeps one topic of each.
 """
 
 from __future__ import annotations
@@ -10,12 +14,14 @@ import ipaddress
 import os
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from cyclonedds.core import DDSException
-from cyclonedds.domain import Domain
+from cyclonedds.domain import Domain, DomainParticipant
+from cyclonedds.idl import IdlStruct
+from cyclonedds.topic import Topic
 
 _MAX_PROCESSES: Final = 60
 """Processes of one domain that find one another on one machine without multicast."""
@@ -30,6 +36,8 @@ class _Open:
     domain: Domain | None
     interface: str
     users: int
+    keeper: DomainParticipant | None = None
+    kept: dict[type[IdlStruct], Topic] = field(default_factory=dict)
 
 
 _open: dict[int, _Open] = {}
@@ -66,8 +74,23 @@ def release_domain(domain_id: int) -> None:
         if used.users:
             return
         del _open[domain_id]
+        for topic in used.kept.values():
+            topic.__del__()
+        if used.keeper is not None:
+            used.keeper.__del__()
         if used.domain is not None:
             used.domain.__del__()
+
+
+def keep_type(domain_id: int, cls: type[IdlStruct]) -> None:
+    """Have Cyclone know a type for as long as the process has the domain open."""
+    with _lock:
+        used = _open[domain_id]
+        if cls in used.kept:
+            return
+        if used.keeper is None:
+            used.keeper = DomainParticipant(domain_id)
+        used.kept[cls] = Topic(used.keeper, f"types/{len(used.kept)}", cls)
 
 
 def _create(domain_id: int, interface: str) -> Domain | None:

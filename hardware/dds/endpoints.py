@@ -19,6 +19,7 @@ from cyclonedds.util import duration
 
 from hardware.bus import BusClosed
 from hardware.bus import QoS as BusQoS
+from hardware.dds.domain import keep_type
 
 ANY_SAMPLE: Final = SampleState.Any | ViewState.Any | InstanceState.Any
 HANDLE_MASK: Final = 0xFFFFFFFFFFFFFFFF
@@ -62,9 +63,9 @@ def dds_qos(qos: BusQoS, user_data: str, *, is_writer: bool) -> Qos:
 class Topics:
     """The topics of a participant; Cyclone wants one entity per name and type."""
 
-    def __init__(self, participant: DomainParticipant) -> None:
+    def __init__(self, participant: DomainParticipant, domain_id: int) -> None:
         """Begin with none."""
-        self._participant = participant
+        self._participant, self._domain_id = participant, domain_id
         self._lock = threading.Lock()
         self._topics: dict[tuple[str, type], Topic] = {}
 
@@ -72,6 +73,7 @@ class Topics:
         """Return the topic of a name and type."""
         with self._lock:
             if (name, cls) not in self._topics:
+                keep_type(self._domain_id, cls)
                 self._topics[name, cls] = Topic(self._participant, name, cls)
             return self._topics[name, cls]
 

@@ -36,7 +36,7 @@ class Graph:
         self._node = node
         self._lock = threading.Lock()
         self._codec: Final = Codec(node.types, _TYPE)
-        self._topics = Topics(node.participant)
+        self._topics = Topics(node.participant, node.config.domain_id)
         topic = self._topics.get(_TOPIC, idl_class(node.types, _TYPE))
         self._writer = Writer(node.participant, topic, _WRITE_QOS, "")
         self._reader = Reader(node.participant, topic, _READ_QOS, "")

@@ -54,7 +54,7 @@ class Node:
         self._closed = threading.Event()
         acquire_domain(config.domain_id, config.interface)
         self.participant: Final = DomainParticipant(config.domain_id, Qos(Policy.Userdata(b"enclave=/;")))
-        self._topics = Topics(self.participant)
+        self._topics = Topics(self.participant, config.domain_id)
         self.graph: Final = Graph(self)
 
     # ---- names and types --------------------------------------------------------------------

@@ -400,3 +400,23 @@ def test_importing_the_transport_needs_neither_ros_nor_simulator():
         [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=False
     )
     assert done.returncode == 0
+
+
+@pytest.mark.long
+def test_buses_come_and_go_while_the_domain_stays_open(open_bus, domain):
+    """In a process of its own: without kept types Cyclone's library ends it within some hundred rounds."""
+    code = f"""
+from hardware.bus import BusConfig
+from hardware.transports import open_bus
+stays = open_bus("dds", BusConfig(node_name="stays", domain_id={domain}))
+for i in range(400):
+    bus = open_bus("dds", BusConfig(node_name="goes", domain_id={domain}))
+    bus.declare({{}})
+    bus.publisher("sensor_msgs/msg/JointState", "/joints")
+    bus.close()
+stays.close()
+"""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, check=False, timeout=250)
+    assert done.returncode == 0
