@@ -177,7 +177,7 @@ class BodyTemperature:
         self._conductance_w_k, self._ambient_c = conductance_w_k, ambient_c
 
         def column(what: str) -> Tensor:
-            return torch.tensor([getattr(b, what) for b in bodies], device=physics.device)
+            return torch.tensor([float(getattr(b, what)) for b in bodies], device=physics.device)
 
         self._capacity, self._convection = column("heat_capacity_j_k"), column("convection_w_k")
         self._start = column("start_c")

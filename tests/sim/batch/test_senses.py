@@ -17,7 +17,7 @@ SENSES = SensesConfig(
     wrench=("ee",),
     sound=("cube",),
     temperature=("cube", "left_finger"),
-    start_c=(60.0, 22.0),
+    start_c=(60, 22),
     heat_capacity_j_k=40.0,
     convection_w_k=0.04,
 )
