@@ -19,7 +19,10 @@ EXAMPLES = {  # files that docs/extending.md tells its reader to make
     "configs/model/count_containers.yaml",
 }
 PLACEHOLDERS = {"NAME", "FAMILY", "SEED", "FOLDER", "own_color", "count_containers", "<", "…"}
-CONFIGS = ("run", "bench", "play", "bench_sim", "train", "eval", "export")
+CONFIGS = (
+    *("run", "bench", "play", "bench_sim", "train", "eval", "export"),
+    *("robot_server", "deploy", "record", "convert", "calibrate"),
+)
 NOT_CONFIG = {"key=value", 'frame="camera"', 'frame="robot"', 'expected="refused"'}
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
