@@ -6,7 +6,8 @@ All node logic (robot client, policy runner, cameras, planner node, recorders) i
 
 Types are named as ROS names them, `sensor_msgs/msg/JointState`. Messages are objects with ROS's field
 names; `Bus.message` makes them. Numeric sequences and arrays may be given as lists or NumPy arrays and are
-read as anything that `numpy.asarray` takes. Names of topics, services and actions are relative to the
+read as anything that `numpy.asarray` takes; those that were received may be read-only, so copy before
+writing. Fields of type `byte` and `char` are ints. Names of topics, services and actions are relative to the
 node's namespace unless they begin with "/".
 
 Callbacks run on the bus's own threads while it spins: those of one `group` one after another, those of
@@ -87,10 +88,11 @@ class BusConfig:
 
     def __post_init__(self) -> None:
         """Refuse names and numbers that ROS refuses."""
-        if not self.node_name.isidentifier():
+        if not (self.node_name.isidentifier() and self.node_name.isascii()):
             raise ValueError(f"node_name must be letters, digits and '_', got {self.node_name!r}")
         parts = [] if self.namespace == "/" else self.namespace.removeprefix("/").split("/")
-        if not self.namespace.startswith("/") or not all(part.isidentifier() for part in parts):
+        is_name = all(part.isidentifier() and part.isascii() for part in parts)
+        if not self.namespace.startswith("/") or not is_name:
             raise ValueError(f"namespace must be '/' or like '/a/b', got {self.namespace!r}")
         if not 0 <= self.domain_id <= 232:
             raise ValueError(f"domain_id must be 0 to 232, got {self.domain_id}")

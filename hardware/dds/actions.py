@@ -46,6 +46,8 @@ _KEEP_S: Final = 900.0
 _END_S: Final = 10.0
 """How long `close` waits for goals that it cancelled [s]."""
 _POLL_S: Final = 0.005
+_MAX_LISTENED: Final = 100
+"""Goals of a client whose feedback is listened to: the newest."""
 
 
 class _ServerGoal:
@@ -157,7 +159,8 @@ class DdsActionServer:
                 raise ValueError(f"{self._name}: execute must end a goal, returned {outcome.status!r}")
             self._end(goal, outcome)
         except BaseException as error:
-            self._end(goal, ActionResult("aborted", None))
+            if not self._node.is_closed:
+                self._end(goal, ActionResult("aborted", None))
             self._node.fail(error)
         finally:
             goal.done.set()
@@ -341,6 +344,8 @@ class DdsActionClient:
         message = self._make("unique_identifier_msgs/msg/UUID")(uuid=np.frombuffer(goal_id, np.uint8))
         if on_feedback is not None:
             self._on_feedback[goal_id] = on_feedback
+            while len(self._on_feedback) > _MAX_LISTENED:
+                self._on_feedback.pop(next(iter(self._on_feedback)), None)
         request = self._make(f"{self._type}_SendGoal_Request")(goal_id=message, goal=goal)
         try:
             response: Any = self._send.call(request, timeout_s)

@@ -38,8 +38,9 @@ class Graph:
         self._codec: Final = Codec(node.types, _TYPE)
         self._topics = Topics(node.participant, node.config.domain_id)
         topic = self._topics.get(_TOPIC, idl_class(node.types, _TYPE))
-        self._writer = Writer(node.participant, topic, _WRITE_QOS, "")
-        self._reader = Reader(node.participant, topic, _READ_QOS, "")
+        user_data = node.user_data(_TYPE)
+        self._writer = Writer(node.participant, topic, _WRITE_QOS, user_data)
+        self._reader = Reader(node.participant, topic, _READ_QOS, user_data)
         self._participants = BuiltinDataReader(node.participant, BuiltinTopicDcpsParticipant)
         self._known: dict[bytes, list[str]] = {}
         self._is_closed = False

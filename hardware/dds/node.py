@@ -77,7 +77,7 @@ class Node:
         with self._lock:
             self.check_open()
             topic = self._topics.get(dds_topic, idl_class(self.types, type_name, is_service=is_service))
-            writer = Writer(self.participant, topic, qos, self._user_data(type_name, extra))
+            writer = Writer(self.participant, topic, qos, self.user_data(type_name, extra))
             self._writers.add(writer)
         self.graph.changed()
         return writer
@@ -97,7 +97,7 @@ class Node:
         with self._lock:
             self.check_open()
             topic = self._topics.get(dds_topic, idl_class(self.types, type_name, is_service=is_service))
-            reader = Reader(self.participant, topic, qos, self._user_data(type_name, extra))
+            reader = Reader(self.participant, topic, qos, self.user_data(type_name, extra))
             owner = self.group(group)
             self._readers[reader] = owner
             owner.add_reader(reader, functools.partial(_deliver, reader, on_sample))
@@ -126,7 +126,8 @@ class Node:
         with self._lock:
             return [reader.gid for reader in self._readers], [writer.gid for writer in self._writers]
 
-    def _user_data(self, type_name: str, extra: str) -> str:
+    def user_data(self, type_name: str, extra: str = "") -> str:
+        """Return an endpoint's USER_DATA."""
         type_hash = self.types.type_hash(type_name)
         return (f"typehash={type_hash};" if type_hash else "") + extra
 
