@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import shutil
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ import yaml
 from policies.runs import new_run_folder, write_json
 
 if TYPE_CHECKING:
+    from policies.policy import ArraySpec
     from sim.batch.env import BatchEnv
 
 
@@ -28,13 +32,43 @@ def envs(invocation: Any) -> int:
     if invocation.json_to:
         write_json({"envs": rows}, invocation.json_to)
         return 0
+    width = shutil.get_terminal_size((110, 24)).columns
     for row in rows:
-        print(f"{row['name']}: {row['summary']}")
-        for key in ("families", "action", "observation", "goal", "control"):
-            if key in row:
-                value = row[key]
-                print(f"  {key + ':':<13} {', '.join(value) if isinstance(value, list) else value}")
+        print("\n".join(_shown(row, width)))
+    if any(row["kind"] == "task" for row in rows):
+        print("Observations are in m, rad, s, N; quat is wxyz. An action of 1 is the largest step.")
     return 0
+
+
+def _shown(row: Mapping[str, Any], width: int) -> list[str]:
+    """Return a row as lines of text."""
+    lines = [f"{row['name']}: {row['summary']}"]
+    if "families" in row:
+        lines += textwrap.wrap(", ".join(row["families"]), width, initial_indent="  ", subsequent_indent="  ")
+    if "spaces" not in row:
+        return lines
+    lines.append(f"  {row['control']}")
+    head = f"  {'space':<14}{'shape':<7}{'bounds':<10}{'unit':<16}"
+    lines.append(f"{head}entries")
+    for name, space in row["spaces"].items():
+        low, high = space["low"], space["high"]
+        bounds = "none" if low is None and high is None else f"{low:g} to {high:g}"
+        shape = "x".join(map(str, space["shape"]))
+        unit = "" if space["unit"] == "1" else space["unit"]
+        start = f"  {name:<14}{shape:<7}{bounds:<10}{unit:<16}"
+        lines += textwrap.wrap(
+            ", ".join(_parts(space["names"])),
+            max(width, len(head) + 20),
+            initial_indent=start,
+            subsequent_indent=" " * len(head),
+        )
+    return lines
+
+
+def _parts(names: Sequence[str]) -> list[str]:
+    """Return the names of entries, those of one part (`joint_pos.0` ...) as its name and size."""
+    sizes = Counter(name.rsplit(".", 1)[0] for name in names)
+    return [part if part in names else f"{part} {size}" for part, size in sizes.items()]
 
 
 def _row(name: str, node: dict[str, Any]) -> dict[str, Any]:
@@ -58,6 +92,9 @@ def _task_row(name: str, node: dict[str, Any]) -> dict[str, Any]:
     spec = env.spec
     env.close()
     parts = list(dict.fromkeys(n.rsplit(".", 1)[0] for n in spec.obs["observation"].names))
+    arrays = {"action": spec.action, **spec.obs}
+    if spec.goal is not None:  # achieved and desired ones are alike
+        arrays = {k: v for k, v in arrays.items() if not k.endswith("_goal")} | {"goal": spec.goal}
     goal = spec.goal.names if spec.goal else ()
     return {
         "name": name,
@@ -71,7 +108,13 @@ def _task_row(name: str, node: dict[str, Any]) -> dict[str, Any]:
             "action": list(spec.action.shape),
             **{k: list(v.shape) for k, v in spec.obs.items()},
         },
+        "spaces": {k: _space(v) for k, v in arrays.items()},
     }
+
+
+def _space(spec: ArraySpec) -> dict[str, Any]:
+    low, high = (bound if math.isfinite(bound) else None for bound in (spec.low, spec.high))
+    return {"shape": list(spec.shape), "low": low, "high": high, "unit": spec.unit, "names": list(spec.names)}
 
 
 def _summary(target: str) -> str:
@@ -103,11 +146,17 @@ def play(invocation: Any) -> int:
     stage = Stage(env)
     name = f"{env.task.name}_{Path(policy).stem}"
     folder = new_run_folder(cfg.run_dir, name) if cfg.video.enabled else None
-    screens = _screens(invocation, env, stage, folder)
     try:
-        result = play_episodes(env, actor, cfg.episodes, screens.begin, screens.step)
+        screens = _screens(invocation, env, stage, folder)
+        try:
+            result = play_episodes(env, actor, cfg.episodes, screens.begin, screens.step)
+        finally:
+            screens.close()
+    except Exception:  # half a video is none
+        if folder is not None:
+            shutil.rmtree(folder)
+        raise
     finally:
-        screens.close()
         stage.close()
         env.close()
     console.print(f"{result.successes} of {result.episodes} episodes ended with the goal achieved")

@@ -23,6 +23,40 @@ def test_envs_tells_the_spaces_of_a_task(capsys):
     assert row["goal"] == ["x", "y", "z"]
 
 
+def test_envs_shows_a_task_in_columns(capsys):
+    code, out, _ = run("envs", "reach", capsys=capsys)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    assert ["space", "shape", "bounds", "unit", "entries"] in rows
+    assert ["action", "3", "-1", "to", "1", "x,", "y,", "z"] in rows
+    assert ["goal", "3", "none", "m", "x,", "y,", "z"] in rows
+    assert ["observation", "17", "none", "joint_pos", "7,", "joint_vel", "7,", "ee_pos", "3"] in rows
+
+
+def test_envs_tells_bounds_units_and_names(capsys):
+    _, out, _ = run("envs", "press", "--json", "-", capsys=capsys)
+    spaces = json.loads(out)["envs"][0]["spaces"]
+    assert spaces["goal"] == {
+        "shape": [3], "low": None, "high": None, "unit": "m, m, N", "names": ["x", "y", "force"],
+    }  # fmt: skip
+    assert (spaces["action"]["low"], spaces["action"]["high"]) == (-1.0, 1.0)
+    assert len(spaces["observation"]["names"]) == spaces["observation"]["shape"][0]
+
+
+@pytest.mark.render
+def test_play_that_fails_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
+    from sim.tasks.reach import Reach
+
+    def breaks(self):
+        if self.last_action.any():
+            raise ValueError("out of order")
+
+    monkeypatch.setattr(Reach, "after_step", breaks)
+    code, _, err = run("play", "env=reach", f"run_dir={tmp_path}", "policy=random", capsys=capsys)
+    assert code == 2 and "out of order" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_envs_names_what_there_is(capsys):
     code, _, err = run("envs", "reech", capsys=capsys)
     assert code == 2 and "reach" in err
