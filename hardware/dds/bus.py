@@ -20,7 +20,7 @@ from hardware.bus import (
 )
 from hardware.dds import names
 from hardware.dds.actions import DdsActionClient, DdsActionServer
-from hardware.dds.codec import CdrError
+from hardware.dds.codec import CdrError, Codec
 from hardware.dds.endpoints import Writer
 from hardware.dds.node import Node
 from hardware.dds.parameters import Parameters
@@ -118,6 +118,7 @@ class DdsBus:
         """
         self._node = Node(config)
         self._parameters = Parameters(self._node)
+        self._codecs: dict[str, Codec] = {}
         self._clock_ns = 0
         if config.use_sim_time:
             DdsSubscription(self._node, _CLOCK_TYPE, "/clock", self._on_clock, CLOCK, "_clock")
@@ -139,7 +140,9 @@ class DdsBus:
 
     def serialize(self, type_name: str, message: Message) -> bytearray:
         """Return a message as CDR; see `hardware.bus.Bus.serialize`."""
-        return self._node.codec(type_name).encode(message)
+        if type_name not in self._codecs:
+            self._codecs[type_name] = self._node.codec(type_name)
+        return self._codecs[type_name].encode(message)
 
     def now_ns(self) -> int:
         """Return ROS time [ns]."""

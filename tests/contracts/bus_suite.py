@@ -254,6 +254,20 @@ class BusSuite:
         assert same(inbox.messages[0], sent)
         assert subscription.num_invalid == 0
 
+    @pytest.mark.parametrize("type_name", SAMPLES)
+    def test_serialized_messages_are_cdr(self, open_bus, type_name):
+        typesys = pytest.importorskip("rosbags.typesys", reason="needs rosbags: pip install 'habilis[ros]'")
+        bus = open_bus("a")
+        message = bus.message(type_name, **SAMPLES[type_name])
+        sample = bytes(bus.serialize(type_name, message))
+        assert sample[:4] == b"\x00\x01\x00\x00"
+        store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+        if type_name in store.fielddefs:
+            expected = bytes(store.serialize_cdr(store.deserialize_cdr(sample, type_name), type_name))
+            assert sample[: len(expected)] == expected
+        with pytest.raises(ValueError):
+            bus.serialize("geometry_msgs/msg/Pose", message)
+
     def test_wrong_messages_are_refused_and_nothing_is_sent(self, pair):
         a, b = pair
         inbox = Inbox()
