@@ -30,6 +30,7 @@ from policies.safe_robot import SafeRobot
 
 _LOG = logging.getLogger("habilis.runner")
 _KEPT = 100_000  # timings kept for the figures
+_WAIT = 0.3  # share of a control period that a tick waits for an action
 _ARRAY = "std_msgs/msg/Float64MultiArray"
 
 
@@ -171,6 +172,10 @@ class PolicyRunner:
         to_arm = bool(self._config.arm)
         try:
             while not self._done.is_set() and time.monotonic() < end_s:
+                wait_s = self._robot.seconds_to_next()
+                if wait_s > 0:  # a late step has moved the filter's raster: move along
+                    self._robot.sleep(wait_s)
+                    next_s += wait_s
                 late_s = max(self._robot.clock() - next_s, 0.0)
                 if late_s >= self._period_s:
                     missed = int(late_s / self._period_s)
@@ -236,10 +241,10 @@ class PolicyRunner:
             self._obs_out.publish(self._bus.message(_ARRAY, data=np.concatenate(list(obs.values()))))
 
     def _take_action(self) -> None:
-        """Take the action over if it came in time; wait for it no longer than half a control period."""
+        """Take the action over if it came in time; wait for it no longer than a part of the period."""
         if not self._inference.is_busy:
             return
-        found = self._guarded_take(0.5 * self._period_s)
+        found = self._guarded_take(_WAIT * self._period_s)
         if found is None:
             return
         action, ready_s = found

@@ -104,6 +104,11 @@ class SafeRobot:
         """Return the robot's time [s]."""
         return self._robot.clock()
 
+    def seconds_to_next(self) -> float:
+        """Return the time until the next step may be sent [s], 0 if it may be now; `send` keeps to it."""
+        with self._stream.lock:
+            return self._stream.seconds_to_next()
+
     def sleep(self, dt_s: float) -> None:
         """Wait on the robot's clock [s], streaming the approach to the last setpoint asked for."""
         end_s, left_s = self.clock() + dt_s, dt_s

@@ -20,11 +20,14 @@ class Network:
     def __init__(self):
         self.subscriptions, self.publishers = defaultdict(list), defaultdict(list)
         self.latched, self.services = {}, {}
-        self.log = []  # (topic, message), everything that was published
+        self.log, self.times_s = [], []  # (topic, message), everything that was published, and when
         self.offset_ns = 0  # added to ROS time
 
     def on(self, topic):
         return [message for t, message in self.log if t == topic]
+
+    def times_on(self, topic):
+        return [at_s for (t, _), at_s in zip(self.log, self.times_s, strict=True) if t == topic]
 
 
 class _Publisher:
@@ -41,6 +44,7 @@ class _Publisher:
             raise BusClosed("closed")
         network = self._bus.network
         network.log.append((self.topic, message))
+        network.times_s.append(time.monotonic())
         if self._qos is not None and self._qos.latched:
             network.latched[self.topic] = (message, self)
         for subscription in list(network.subscriptions[self.topic]):

@@ -150,10 +150,13 @@ def test_every_setpoint_sent_is_within_the_limits_whatever_the_policy_does(make)
     assert until(lambda: rig.runner.timings.steps >= 30)
     rig.runner.stop()
     rig.thread.join(10)
+    limits, topic = rig.data.joints.limits, "/position_controller/commands"
+    gaps_s = np.diff(rig.bus.network.times_on(topic))
     steps = np.diff(rig.sent(), axis=0)
-    limits = rig.data.joints.limits
+    assert len(steps) > 50
     assert np.abs(steps).max() <= limits.velocity.max() * 0.01 + 1e-9
-    assert np.abs(np.diff(steps, axis=0)).max() <= limits.acceleration.max() * 0.01**2 + 1e-9
+    in_stream = (gaps_s[:-1] < 0.02) & (gaps_s[1:] < 0.02)  # after a pause the filter begins at rest again
+    assert np.abs(np.diff(steps, axis=0)[in_stream]).max() <= limits.acceleration.max() * 0.01**2 + 1e-9
 
 
 def test_the_policy_sees_what_it_reads_by_name_whatever_the_order(make):
