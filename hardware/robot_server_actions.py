@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from policies.robot import GripperCommand, GripperState, RobotState
 
 if TYPE_CHECKING:
     from hardware.robot_server import RobotServer
+
+log = logging.getLogger(__name__)
 
 SUCCESSFUL: Final = 0
 INVALID_GOAL: Final = -1
@@ -225,8 +228,7 @@ class GripperServer:
         ]
         for kind, name, accept, execute in offered:
             if name:
-                handlers = ActionHandlers(accept, execute)
-                self._parts.callback(bus.action_server(kind, name, handlers).close)
+                self._serve(kind, name, ActionHandlers(accept, execute))
         if gripper.topic:
             topic = bus.subscribe("std_msgs/msg/Float64MultiArray", gripper.topic, self._on_position)
             self._parts.callback(topic.close)
@@ -234,6 +236,14 @@ class GripperServer:
     def close(self) -> None:
         """End; idempotent."""
         self._parts.close()
+
+    def _serve(self, kind: str, name: str, handlers: ActionHandlers) -> None:
+        try:
+            self._parts.callback(self._server.bus.action_server(kind, name, handlers).close)
+        except ValueError as error:
+            if kind != self.PARALLEL:
+                raise
+            log.warning("no action %s: %s", name, error)  # control_msgs of before Jazzy
 
     def _on_position(self, message: Message, info: MessageInfo) -> None:
         values = np.asarray(message.data, dtype=np.float64)
