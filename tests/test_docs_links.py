@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,20 @@ EXAMPLES = {  # files that docs/extending.md tells its reader to make
     "vlm_agent/skills/raise_hand.py",
     "vlm_agent/count_containers.py",
     "configs/model/count_containers.yaml",
+    "configs/robot/NAME.yaml",
 }
-PLACEHOLDERS = {"NAME", "FAMILY", "SEED", "FOLDER", "own_color", "count_containers", "<", "…"}
+PLACEHOLDERS = {
+    "NAME",
+    "FILE",
+    "mine.yaml",
+    "FAMILY",
+    "SEED",
+    "FOLDER",
+    "own_color",
+    "count_containers",
+    "<",
+    "…",
+}
 CONFIGS = (
     *("run", "bench", "play", "bench_sim", "train", "eval", "export"),
     *("robot_server", "deploy", "record", "convert", "calibrate"),
@@ -103,9 +116,14 @@ def test_keys_that_are_named_exist(page):
             assert known, f"{page.name} names the key {span}"
 
 
+@cache
+def composed(config, overrides):
+    return habilis.compose(config, overrides)
+
+
 def has_key(config, key, *overrides):
     """Whether a configuration has a dotted key."""
-    node = habilis.compose(config, overrides)
+    node = composed(config, overrides)
     for part in key.split("."):
         if part not in node:
             return False
