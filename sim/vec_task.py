@@ -34,20 +34,22 @@ class VecTask:
     Args:
         batch: The environments.
         clip_obs: Largest magnitude in observations (`clipObservations` of IsaacGymEnvs).
+        clip_actions: Largest magnitude of an action's entries (`clipActions`); beyond 1 they are cut anyway.
 
     Raises:
-        ValueError: If `batch` does not reset by itself, or `clip_obs` is not positive.
+        ValueError: If `batch` does not reset by itself, or a limit is not positive.
     """
 
     num_agents = 1
 
-    def __init__(self, batch: BatchEnv, clip_obs: float = math.inf) -> None:
+    def __init__(self, batch: BatchEnv, clip_obs: float = math.inf, clip_actions: float = math.inf) -> None:
         """See the class."""
         if not batch.config.auto_reset:
             raise ValueError("VecTask resets environments itself; build them with auto_reset=True")
-        if not clip_obs > 0.0:
-            raise ValueError(f"clip_obs is {clip_obs}; use a positive number")
-        self.batch, self.clip_obs = batch, clip_obs
+        for name, limit in (("clip_obs", clip_obs), ("clip_actions", clip_actions)):
+            if not limit > 0.0:
+                raise ValueError(f"{name} is {limit}; use a positive number")
+        self.batch, self.clip_obs, self.clip_actions = batch, clip_obs, clip_actions
         self.device = self.rl_device = batch.device
         self.num_envs = self.num_environments = batch.num_envs
         self.num_acts = self.num_actions = batch.num_actions
@@ -98,6 +100,8 @@ class VecTask:
             Observations by name, reward, whether episodes ended (int64), extras: `time_outs`, and
             `episode`, means over the episodes that ended.
         """
+        if self.clip_actions < 1.0:
+            actions = torch.clamp(actions, -self.clip_actions, self.clip_actions)
         obs, reward, terminated, truncated, info = self.batch.step(actions)
         self._take(obs)
         self.rew_buf.copy_(reward)
@@ -165,22 +169,52 @@ def make(
     num_envs: int,
     seed: int = 0,
     sim_device: str = "cpu",
+    rl_device: str | None = None,
     clip_obs: float = math.inf,
+    clip_actions: float = math.inf,
+    *,
+    clip_observations: float | None = None,
+    graphics_device_id: int = -1,
+    headless: bool = True,
+    virtual_screen_capture: bool = False,
+    force_render: bool = False,
+    multi_gpu: bool = False,
     **settings: Any,
 ) -> VecTask:
     """Build a task, in the manner of `isaacgymenvs.make`.
+
+    Nothing is drawn while environments are stepped, as there with `headless=True`, where
+    `graphics_device_id` and `force_render` have no effect either. `render` returns a picture when it is
+    asked for, with `virtual_screen_capture` or without.
 
     Args:
         task: Name of the task.
         num_envs: Number of environments.
         seed: Seed of environment 0; environment i has seed + i.
         sim_device: `cpu` for MuJoCo on threads, `cuda:0` for MuJoCo Warp.
+        rl_device: Device of the tensors: that of the physics, the default.
         clip_obs: Largest magnitude in observations.
+        clip_actions: Largest magnitude of an action's entries; beyond 1 they are cut anyway.
+        clip_observations: The same as `clip_obs`, which it overrides.
+        graphics_device_id: GPU of the viewer there; no effect.
+        headless: Whether there is no viewer: it must be True.
+        virtual_screen_capture: Whether `render` returns pictures there; here it always does.
+        force_render: Whether the viewer is drawn in each step there; no effect.
+        multi_gpu: Whether several processes share the work: it must be False.
         **settings: Settings of the task, such as `reward="sparse"`.
 
     Raises:
-        ValueError: If a name is unknown or a value out of range.
+        ValueError: If a name is unknown, a value out of range, or an argument asks for what is not here.
     """
+    if rl_device is not None and torch.device(rl_device) != torch.device(sim_device):
+        raise ValueError(f"rl_device is {rl_device}; tensors stay on sim_device, {sim_device}: use the same")
+    if not headless:
+        raise ValueError(
+            f"headless=False asks for a viewer; use headless=True, and `habilis play env={task} viewer=viser`"
+        )
+    if multi_gpu:
+        raise ValueError("multi_gpu=True is not known here; `torchrun ... habilis train` uses several GPUs")
     backend: Mapping[str, Any] = {} if sim_device == "cpu" else {"backend": "warp", "device": sim_device}
     physics = settings.pop("physics", PhysicsConfig(**backend))
-    return VecTask(make_batch_env(task, num_envs, seed=seed, physics=physics, **settings), clip_obs)
+    batch = make_batch_env(task, num_envs, seed=seed, physics=physics, **settings)
+    return VecTask(batch, clip_obs if clip_observations is None else clip_observations, clip_actions)

@@ -175,3 +175,45 @@ def test_checkpoints_that_could_run_code_are_refused(rl_games, tmp_path):
         rl_games.run(rl_games.RlGamesConfig(checkpoint=str(tmp_path / "none.pth"), **config))
     with pytest.raises(ValueError, match="checkpoint="):
         rl_games.run(rl_games.RlGamesConfig(**config))
+
+
+def test_arguments_of_isaacgymenvs_mean_the_same():
+    task = make(
+        seed=3, task="reach", num_envs=2, sim_device="cpu", rl_device="cpu", graphics_device_id=0,
+        headless=True, multi_gpu=False, virtual_screen_capture=False, force_render=True,
+        clip_actions=0.5, clip_observations=0.2,
+    )  # fmt: skip
+    twin = make("reach", 2, seed=3)
+    try:
+        assert task.clip_obs == 0.2 and task.clip_actions == 0.5 and task.rl_device == "cpu"
+        full, half = torch.ones(2, task.num_acts), torch.full((2, task.num_acts), 0.5)
+        obs, exact = task.step(full)[0]["obs"], twin.step(half)[0]["obs"]
+        assert torch.equal(obs, exact.clamp(-0.2, 0.2)) and obs.abs().max() == torch.tensor(0.2)
+    finally:
+        task.close()
+        twin.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rl_device": "cuda:0"}, "rl_device is cuda:0; tensors stay on sim_device, cpu: use the same"),
+        ({"headless": False}, "headless=False asks for a viewer; use headless=True"),
+        ({"multi_gpu": True}, "multi_gpu=True is not known here"),
+        ({"clip_actions": 0.0}, "clip_actions is 0.0; use a positive number"),
+        ({"clip_observations": -1.0}, "clip_obs is -1.0; use a positive number"),
+    ],
+)
+def test_arguments_without_a_meaning_here_are_refused_in_one_line(wrong, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make("reach", 1, **wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_reset_buf_starts_at_one_and_tells_of_the_last_step(task):
+    """As in IsaacGymEnvs, though nothing is left to reset; the first step that ends no episode clears it."""
+    assert task.reset_buf.tolist() == [1] * 4
+    before = task.reset()["obs"]
+    assert torch.equal(task.reset()["obs"], before)
+    task.step(task.zero_actions())
+    assert task.reset_buf.tolist() == [0] * 4 and task.progress_buf.tolist() == [1] * 4
