@@ -136,6 +136,7 @@ class ToolUse:
             raise ValueError(
                 f"the policy acts on {', '.join(actions)}; the robot has {', '.join(self._decoder.names)}"
             )
+        self._held_at = sensor.read().T_palm_tool.position_m
         state = robot.state()
         held = state.joint_pos if state.joint_target is None else state.joint_target
         self._decoder.reset(replace(state, joint_pos=held))
@@ -159,6 +160,10 @@ class ToolUse:
         self.robot.send(self._decoder.decode(action, state))
         self.robot.sleep(self.policy.spec.step_dt)
         return self.sensor.read()
+
+    def slipped_m(self, reading: ToolReading) -> float:
+        """Return how far the tool has moved in the hand since the start [m]."""
+        return float(np.linalg.norm(reading.T_palm_tool.position_m - self._held_at))
 
     def observe(
         self, state: RobotState, reading: ToolReading, goal: FloatArray, thing: ObjectEstimate | None

@@ -61,7 +61,7 @@ class TweezersWorldConfig:
     target_region_m: tuple[float, float] = (0.055, 0.09)
     yaw_rad: float = 0.45
     gap_m: float = 0.06
-    camera: SimCameraConfig = field(default_factory=SimCameraConfig)
+    camera: SimCameraConfig = field(default_factory=lambda: SimCameraConfig(width=960, height=720))
     robot: SimRobotConfig = field(default_factory=SimRobotConfig)
     lifted_m: float = 0.03
     physics_dt: float = 0.002

@@ -94,7 +94,7 @@ REFUSED = (
     "put the red block upside down in the bowl",
     "put the red block in the bowl and stir",
     "push the red block with the mug",
-    "pick up the red block with the tweezers",
+    "pick up the red block with the fork",
     "frobnicate the red block into the bowl",
     "put the frobnicated red block in the bowl",
     "never mind",

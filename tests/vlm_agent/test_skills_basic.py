@@ -49,7 +49,7 @@ def test_registry_names_are_the_skills_names():
 
 def test_skills_that_plan_have_dry_runs():
     plan = {n for n, s in load_skills().items() if "dry_run" in s.spec.parameters["properties"]}
-    assert plan == {"look_at", "move_to", "pick", "place", "home"}
+    assert plan == {"look_at", "move_to", "pick", "place", "home", "pick_with_tool", "set_tool_opening"}
 
 
 def test_dry_run_of_a_move_tells_the_planned_pose():

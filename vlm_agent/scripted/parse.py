@@ -23,6 +23,7 @@ from lark.parsers.earley_forest import SymbolNode, TokenNode
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.build import Builder
+from vlm_agent.scripted.instrument import names_a_tool, read_opening, with_tool, without_instrument
 from vlm_agent.scripted.lexicon import lexicon
 from vlm_agent.scripted.loose.read import read, words_of
 from vlm_agent.scripted.syntax import Description, Reading, Task, descendants, with_frame
@@ -87,6 +88,8 @@ def parse(text: str) -> Parsed:
         raise NotUnderstood(
             f"{_short(fragment)} takes back what was said before it; say it anew, {EXAMPLE}", fragment
         )
+    if names_a_tool(text):
+        return _parse_with_tool(text)
     try:
         parsed = parse_strictly(text)
     except TooMuch:
@@ -106,6 +109,29 @@ def parse(text: str) -> Parsed:
         return parsed
     word = unknown[0][0]
     raise NotUnderstood(f'I don\'t know the word "{word}"; say it without, {EXAMPLE}', word)
+
+
+def _parse_with_tool(text: str) -> Parsed:
+    """Parse a text that names a tool in the hand.
+
+    Raises:
+        NotUnderstood: It asks for what is not done with it.
+    """
+    opening = read_opening(text)
+    if opening is not None:
+        return Parsed((Task((opening,)),))
+    found = without_instrument(text)
+    if found is not None:
+        rest, tool = found
+        parsed = parse(rest)
+        readings = tuple(r for r in (with_tool(r, tool) for r in parsed.readings) if r is not None)
+        if readings:
+            return Parsed(readings, parsed.notes)
+    raise NotUnderstood(
+        f"{_short(text)}: with the tweezers I can pick up a thing, and I can open and close them; "
+        'for example: "pick up the red cube with the tweezers", or "set the tweezers\' opening to 8 mm"',
+        text.strip()[:80],
+    )
 
 
 def _unknown_words(parsed: Parsed) -> list[tuple[str, bool]]:

@@ -130,6 +130,8 @@ def _merged(reading: Reading) -> Reading:
 
 
 def _joined(picked: PickUp, step: Step) -> Step | None:
+    if picked.tool:
+        return None
     again = (IT, picked.object, ast.Description("them"))
     if isinstance(step, Move) and len(step.objects) == 1 and step.objects[0] in again:
         return replace(step, objects=(picked.object,))

@@ -81,6 +81,7 @@ class Run:
         mentioned: All that was spoken of, for "the other one".
         start: How objects stood before they were moved, for "put it back".
         held: What the gripper holds, as it was seen before.
+        in_tool: What the tool in the hand holds, likewise.
         has_moved: Whether a skill was called.
         is_home: Whether the arm is out of the scene camera's view.
         relations: Answers of the `relation` tool by boxes, relation and frame.
@@ -94,6 +95,7 @@ class Run:
     mentioned: tuple[Seen, ...] = ()
     start: tuple[Seen, ...] = ()
     held: Seen | None = None
+    in_tool: Seen | None = None
     has_moved: bool = False
     is_home: bool = True
     relations: dict[tuple[str, str, str, str], Result] = field(default_factory=dict)

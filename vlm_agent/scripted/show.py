@@ -29,6 +29,11 @@ def show(node: Any) -> str:
         return f"unsupported {node.verb}"
     if isinstance(node, ast.Gesture):
         return node.name
+    if isinstance(node, ast.SetOpening):
+        by = node.width_m is None
+        return f"open {node.tool} {'by' if by else 'to'} {1e3 * (node.change_m or node.width_m or 0.0):g} mm"
+    if isinstance(node, ast.PickUp) and node.tool:
+        return f"pickup {show(node.object)} with {node.tool}"
     if isinstance(node, (ast.PickUp, ast.Release, ast.LookAt, ast.Mention, ast.Count, ast.Exists, ast.Where)):
         return f"{type(node).__name__.lower()} {show(node.object)}"
     return _question(node) if isinstance(node, _QUESTIONS) else _constraint(node)
@@ -47,7 +52,7 @@ def say(node: Any) -> str:
         relation = relation if anchors else relation.removesuffix(" of")
         return f"bring {_said(node.objects)} {relation}{anchors}{distance}{frame}"
     if isinstance(node, ast.PickUp):
-        return f"pick up {_said((node.object,))}"
+        return f"pick up {_said((node.object,))}" + (f" with the {node.tool}" if node.tool else "")
     return show(node)
 
 

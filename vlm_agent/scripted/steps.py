@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from vlm_agent.scripted import match
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.act import Actor
 from vlm_agent.scripted.goal import TOOL_RELATIONS, Goal, Standing, satisfied
+from vlm_agent.scripted.instrument import OPEN_M
 from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.resolve import Resolver
 from vlm_agent.scripted.run import Absent, Run, Verdict
 from vlm_agent.scripted.scene import SIDE_OF, SIDES, Seen, find_again
 from vlm_agent.scripted.syntax import Description, Step, Target
+from vlm_agent.scripted.tools import TOOL, Reached, ToolActor
 
 CAN_DO = "I can pick up, put, stack, swap and take out things, look at them, and answer questions about them"
 _SIDES = ("left_of", "right_of", "in_front_of", "behind")
-
-
-@dataclass(frozen=True)
-class Reached:
-    """A goal that was reached for an object, and how."""
-
-    what: Seen | None
-    goal: Goal | None
-    standing: Standing
-    words: str
-    was_already: bool = False
 
 
 class Doer:
@@ -39,6 +30,7 @@ class Doer:
         self.run = run
         self.resolver = Resolver(run)
         self.actor = Actor(run)
+        self.tools = ToolActor(run)
         self.reached: list[Reached] = []
 
     # ---- before anything moves ------------------------------------------------------------------
@@ -53,6 +45,7 @@ class Doer:
             Verdict: They can't.
         """
         for number, step in enumerate(steps):
+            self.tools.require_tool(step)
             if isinstance(step, ast.Unsupported):
                 verb = step.verb
                 raise Verdict("impossible", f"I can't {verb} anything; {CAN_DO}.")
@@ -74,7 +67,9 @@ class Doer:
             for what in (yield from self._all(step.objects)):
                 self.actor.require_graspable(what)
         elif isinstance(step, ast.PickUp):
-            self.actor.require_graspable((yield from self.resolver.one(step.object)))
+            what = yield from self.resolver.one(step.object)
+            if not self.tools.is_for(step):
+                self.actor.require_graspable(what)
         elif isinstance(step, (ast.LookAt, ast.Mention)) and not step.object.landmark:
             yield from self.resolver.resolve(step.object)
         elif isinstance(step, ast.Empty):
@@ -210,6 +205,8 @@ class Doer:
             yield from self._look_again()
         if isinstance(step, ast.Move):
             yield from self._do_move(step)
+        elif isinstance(step, ast.SetOpening):
+            self.reached.append((yield from self.tools.set_opening(step)))
         elif isinstance(step, ast.PickUp):
             yield from self._do_pick(step)
         elif isinstance(step, ast.Release):
@@ -283,8 +280,12 @@ class Doer:
                 f"I hold {self.run.held.name} and have only one hand; say where to put it first.",
             )
         what = yield from self.resolver.one(step.object)
-        self.actor.require_graspable(what)
         self.run.start += (what,)
+        if self.tools.is_for(step):
+            self.reached.append((yield from self.tools.pick(what, step.tool or TOOL)))
+            self.run.focus = (what,)
+            return
+        self.actor.require_graspable(what)
         standing = Standing(False)
         for _ in range(self.run.config.max_moves):
             self.actor.watcher.follow(what)
@@ -303,6 +304,9 @@ class Doer:
 
     def _do_release(self, step: ast.Release) -> Steps[None]:
         held = self.run.held
+        if held is None and self.run.in_tool is not None:
+            self.reached.append((yield from self.tools.set_opening(ast.SetOpening(TOOL, OPEN_M))))
+            return
         if held is None:
             raise Verdict("impossible", "I hold nothing that I could put down.", self.run.scene.evidence)
         yield from self.actor.put_down(held)

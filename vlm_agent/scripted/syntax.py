@@ -228,9 +228,19 @@ class Move:
 
 @dataclass(frozen=True)
 class PickUp:
-    """Pick up and keep holding."""
+    """Pick up and keep holding; with a tool in the hand, if one is named."""
 
     object: Description
+    tool: str = ""
+
+
+@dataclass(frozen=True)
+class SetOpening:
+    """Bring the tips of a tool in the hand to an opening `width_m`, or change it by `change_m` [m]."""
+
+    tool: str
+    width_m: float | None = None
+    change_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +307,20 @@ class Unsupported:
     verb: str
 
 
-Step = Move | PickUp | Release | Stack | Swap | Empty | LookAt | Mention | Gesture | Forbid | Unsupported
+Step = (
+    Move
+    | PickUp
+    | SetOpening
+    | Release
+    | Stack
+    | Swap
+    | Empty
+    | LookAt
+    | Mention
+    | Gesture
+    | Forbid
+    | Unsupported
+)
 
 
 @dataclass(frozen=True)

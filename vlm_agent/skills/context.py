@@ -167,6 +167,7 @@ class SkillMemory:
         last_grasp: Grasp artifact and index that was tried last, None before the first.
         num_motions: Motions of arm or fingers begun so far.
         in_tool: What the tips of the held tool hold, None if nothing.
+        tool_misses: How often picking with the tool has failed since it last held something.
     """
 
     held: HeldObject | None = None
@@ -174,6 +175,7 @@ class SkillMemory:
     last_grasp: tuple[str, int] | None = None
     num_motions: int = 0
     in_tool: str | None = None
+    tool_misses: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ SQUARE = 1.25
 """Up to this ratio of its sides a footprint may be held across either."""
 _MIN_PIXELS = 12
 _LIFTED_M = 0.01
+_MISSES = 10  # readings in a row
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,16 @@ class ToolSkillConfig:
         near_m: Distance of a thing's middle from the middle of the tips at which it is between them [m].
         slack_m: Tips that are farther apart than its width by more than this do not touch it [m].
         give_m: Tips that hold it are nearer than its width by less than this [m].
-        max_yaw_rad: Largest angle of a thing's short side to world x that the policy was trained for [rad].
+        max_yaw_rad: Largest angle to world x that the policy turns the tips by [rad]; things that are turned
+            more are held across a corner.
+        lost_m: A tool that has moved farther than this in the hand is lost [m].
         tolerance_m: Error of an opening that counts as reached [m].
     """
 
     pick_policy: str = "tweezer_pick_whole"
     opening_policy: str = "tweezer_hand"
     use: ToolUseConfig = field(default_factory=ToolUseConfig)
-    seconds: float = 10.0
+    seconds: float = 4.5
     hold_s: float = 0.8
     lift_m: float = 0.09
     reach_m: float = 0.02
@@ -57,6 +60,7 @@ class ToolSkillConfig:
     slack_m: float = 0.0015
     give_m: float = 0.0035
     max_yaw_rad: float = 0.6
+    lost_m: float = 0.05
     tolerance_m: float = 0.0015
 
 
@@ -91,18 +95,22 @@ def start(ctx: SkillContext, policy_name: str, config: ToolUseConfig) -> ToolUse
 
 
 def act(
-    ctx: SkillContext, use: ToolUse, goal: FloatArray, thing: ObjectEstimate | None = None
+    ctx: SkillContext, use: ToolUse, goal: FloatArray, thing: ObjectEstimate | None, lost_m: float
 ) -> ToolReading:
     """Let the policy act for one control step.
 
     Raises:
-        ToolError: `cancelled` or `stopped`; the robot comes to rest at its last setpoint.
+        ToolError: `cancelled` or `stopped`: the robot comes to rest at its last setpoint; `dropped`: the
+            tool itself has slipped out of the hand.
     """
     require_ready(ctx)
     try:
-        return use.step(goal, thing)
+        reading = use.step(goal, thing)
     except RobotStopped as error:
         raise failure("stopped", "the robot was stopped") from error
+    if use.slipped_m(reading) > lost_m:
+        raise failure("dropped", f"the {use.sensor.name} slipped out of the hand; put them back by hand")
+    return reading
 
 
 # ---- the thing ------------------------------------------------------------------------------------
@@ -151,6 +159,12 @@ class Follower:
         self.thing, self._seen, self._config = thing, thing, config
         self._offset: FloatArray | None = None
         self._lay = thing.p_world
+        self._misses = 0
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether the tips have closed where the thing was thought to be, and hold nothing."""
+        return self._misses >= _MISSES
 
     @property
     def is_held(self) -> bool:
@@ -160,6 +174,8 @@ class Follower:
     def update(self, reading: ToolReading) -> ObjectEstimate:
         """Take a new reading; return where the thing is now."""
         rotation = reading.T_world_tool.rotation
+        is_empty = self._offset is None and self._is_near(reading) and reading.opening_m < self._least_m()
+        self._misses = self._misses + 1 if is_empty else 0
         if self._offset is None and self._is_around(reading):
             self._offset = rotation.T @ (self.thing.p_world - reading.p_tip)
             self._lay = self.thing.p_world
@@ -171,24 +187,31 @@ class Follower:
         return self.thing
 
     def _is_around(self, reading: ToolReading) -> bool:
+        """Return whether the thing is between the tips, which touch it."""
+        return self._is_near(reading) and self._fits(reading, self._config.slack_m)
+
+    def _is_near(self, reading: ToolReading) -> bool:
         """Return whether the thing is between the tips."""
         gap = self.thing.p_world - reading.p_tip
         side, along = gap @ reading.T_world_tool.rotation[:, :2]
         below = -gap[2]
         is_near = abs(side) < self._config.near_m and abs(along) < 0.5 * self._seen.width_m + 0.002
         is_deep = abs(below) < self._seen.half_height_m + self._config.near_m
-        return bool(is_near and is_deep and self._fits(reading, self._config.slack_m))
+        return bool(is_near and is_deep)
 
     def _fallen(self) -> FloatArray:
-        """Return where the thing is that the tips lost: below them, or where it lay if they did not lift it."""
+        """Return where the thing is that the tips lost: below them, or where it lay if not lifted."""
         if self.thing.p_world[2] - self._lay[2] < _LIFTED_M:
             return self._lay
         return np.array([*self.thing.p_world[:2], self._seen.half_height_m])
 
     def _fits(self, reading: ToolReading, slack_m: float) -> bool:
         """Return whether the tips are as far apart as the thing keeps them."""
-        least = max(self._config.closed_m, self._seen.width_m - self._config.give_m)
-        return least < reading.opening_m < self._seen.width_m + slack_m
+        return self._least_m() < reading.opening_m < self._seen.width_m + slack_m
+
+    def _least_m(self) -> float:
+        """Return the opening below which the tips do not hold it [m]."""
+        return max(self._config.closed_m, self._seen.width_m - self._config.give_m)
 
 
 def still_lies(box: Box3D, frame: RgbdFrame, support_z_m: float) -> bool | None:

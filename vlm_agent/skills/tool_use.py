@@ -6,6 +6,7 @@ filter as every other motion. Where the thing lies comes from a box of `detect`,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -28,10 +29,12 @@ from vlm_agent.skills.held_tool import (
     start,
     still_lies,
 )
-from vlm_agent.skills.motion import changing, require_ready
+from vlm_agent.skills.motion import changing, follow, moved, require_ready
 from vlm_agent.skills.scene import capture, observe
 
 SETTINGS = "tool_use"
+STARTS_M = ((0.0, 0.0, 0.0), (-0.03, -0.05, 0.0), (0.03, 0.05, 0.02), (0.0, -0.08, 0.03))
+"""Where the policy begins, from the arm's rest posture: the first time, and after each miss [m]."""
 
 
 class PickedWithTool(BaseModel):
@@ -94,8 +97,7 @@ def pick_with_tool(
     if dry_run:
         return outcome
     with changing(ctx, f"pick of the {label} with the {sensor.name}"):
-        with planning("moving above the table"):
-            go_home(ctx, observe(ctx))
+        _go_above(ctx, sensor.name)
         lifted_m = _pick(ctx, thing, label, config)
         gone = _is_gone(ctx, box)
         if gone is False:
@@ -104,7 +106,7 @@ def pick_with_tool(
                 f"the tips hold something, but the {label} is still seen where it lay; look again",
                 opening_m=round(sensor.read().opening_m, 4),
             )
-    ctx.memory.in_tool = label
+    ctx.memory.in_tool, ctx.memory.tool_misses = label, 0
     return outcome.model_copy(
         update={
             "held": True,
@@ -163,7 +165,7 @@ def _require_pickable(
     """Return where the thing is, if the tips go around it.
 
     Raises:
-        Negative: `too_wide`, `unreachable`.
+        Negative: `too_wide`.
     """
     thing = estimate_of(box, sensor.read().tip_axis)
     most_m = sensor.opening_range_m[1] - config.clearance_m
@@ -174,13 +176,25 @@ def _require_pickable(
             f"{1e3 * most_m:.0f} mm",
             width_m=round(thing.width_m, 4),
         )
-    if abs(thing.yaw_rad) > config.max_yaw_rad:
-        raise failure(
-            "unreachable",
-            f"the {label} is turned by {np.rad2deg(thing.yaw_rad):.0f} degrees, the hand turns by "
-            f"{np.rad2deg(config.max_yaw_rad):.0f}",
-        )
-    return thing
+    yaw = float(np.clip(thing.yaw_rad, -config.max_yaw_rad, config.max_yaw_rad))
+    return replace(thing, yaw_rad=yaw)
+
+
+def _go_above(ctx: SkillContext, name: str) -> None:
+    """Move to where the policy begins: home, and after misses beside it, for another approach.
+
+    Raises:
+        ToolError: As in `follow`; `in_collision`, `no_path` or `unreachable`.
+    """
+    with planning(f"moving the {name} above the table"):
+        go_home(ctx, observe(ctx))
+        shift = np.array(STARTS_M[ctx.memory.tool_misses % len(STARTS_M)])
+        if shift.any():
+            beside = ctx.kinematics.plan_linear(
+                ctx.arm_pos(), [moved(ctx.ee_pose(), shift)], speed_m_s=ctx.config.approach_speed_m_s
+            )
+            follow(ctx, beside, f"moving the {name} aside")
+    ctx.memory.tool_misses += 1
 
 
 def _pick(ctx: SkillContext, thing: ObjectEstimate, label: str, config: ToolSkillConfig) -> float:
@@ -196,7 +210,7 @@ def _pick(ctx: SkillContext, thing: ObjectEstimate, label: str, config: ToolSkil
     there_s, ctx.memory.num_motions = 0.0, ctx.memory.num_motions + 1
     for _ in range(round(config.seconds / step_dt)):
         now = follower.update(use.sensor.read())
-        act(ctx, use, goal, now)
+        act(ctx, use, goal, now, config.lost_m)
         is_there = follower.is_held and float(np.linalg.norm(now.p_world - goal)) < config.reach_m
         there_s = there_s + step_dt if is_there else 0.0
         if there_s >= config.hold_s:
@@ -204,10 +218,12 @@ def _pick(ctx: SkillContext, thing: ObjectEstimate, label: str, config: ToolSkil
             now = follower.update(use.sensor.read())
             if follower.is_held:
                 return float(now.p_world[2] - thing.p_world[2])
+        if follower.has_missed:
+            break
     opening_m = use.sensor.read().opening_m
     raise failure(
         "missed",
-        f"the {use.sensor.name} did not lift the {label} in {config.seconds:.0f} s; look again",
+        f"the {use.sensor.name} did not lift the {label}; look again",
         opening_m=round(opening_m, 4),
         closed_on_something=follower.is_held,
     )
@@ -227,8 +243,8 @@ def _bring_to(ctx: SkillContext, width_m: float, config: ToolSkillConfig) -> Non
     use = start(ctx, config.opening_policy, config.use)
     goal, step_dt = np.array([width_m, 0.0]), use.policy.spec.step_dt
     there_s, ctx.memory.num_motions = 0.0, ctx.memory.num_motions + 1
-    for _ in range(round(0.5 * config.seconds / step_dt)):
-        reading = act(ctx, use, goal)
+    for _ in range(round(config.seconds / step_dt)):
+        reading = act(ctx, use, goal, None, config.lost_m)
         is_there = abs(reading.opening_m - width_m) <= config.tolerance_m
         there_s = there_s + step_dt if is_there else 0.0
         if there_s >= config.hold_s:
