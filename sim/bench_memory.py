@@ -16,7 +16,7 @@ import torch
 
 from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig
-from sim.tasks.registry import make_task
+from sim.bench_tasks import bench_task
 
 _STEPS: Final = 5
 
@@ -42,7 +42,7 @@ def _measure(task: str, num_envs: int, physics: PhysicsConfig) -> float:
 
 
 def _stepped(task: str, num_envs: int, physics: PhysicsConfig) -> BatchEnv:
-    env = BatchEnv(make_task(task), EnvConfig(num_envs=num_envs, physics=physics))
+    env = BatchEnv(bench_task(task), EnvConfig(num_envs=num_envs, physics=physics))
     for _ in range(_STEPS):
         env.step(torch.zeros(num_envs, env.num_actions, device=env.device))
     return env

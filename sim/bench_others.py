@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from sim.batch.env import BatchEnv, EnvConfig
 from sim.batch.physics import PhysicsConfig
 from sim.batch.task import Task
-from sim.tasks.registry import make_task
+from sim.bench_tasks import bench_task
 
 # It pins MuJoCo 3.11, but its wrapper runs on ours.
 _INSTALL_MJLAB: Final = "pip install --no-deps mjlab tyro mediapy imageio-ffmpeg prettytable"
@@ -59,7 +59,7 @@ def measure_others(name: str, steps: int, physics: PhysicsConfig) -> OtherRates:
         steps: Control steps recorded.
         physics: The CPU backend's settings.
     """
-    task = make_task(name)
+    task = bench_task(name)
     cores = physics.num_threads or len(os.sched_getaffinity(0))
     sizes = (cores, 4 * cores)
     with tempfile.TemporaryDirectory() as folder:

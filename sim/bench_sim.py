@@ -27,7 +27,8 @@ from sim.batch.physics import PhysicsConfig
 from sim.batch.settings import check_types
 from sim.bench_memory import memory_per_env
 from sim.bench_others import MjlabSteps, OtherRates, import_mjlab, measure_others
-from sim.tasks.registry import TASKS, make_task
+from sim.bench_tasks import bench_task
+from sim.tasks.registry import TASKS
 
 Row = dict[str, Any]
 _WARM_UP = 5
@@ -38,7 +39,7 @@ class BenchSimConfig:
     """What is measured.
 
     Attributes:
-        envs: Tasks, None for all.
+        envs: Tasks, None for all; `procedural:7` is the task that seed 7 stands for.
         num_envs: Batch sizes.
         steps: Control steps timed per row.
         physics: The backend.
@@ -91,7 +92,7 @@ def run_bench(config: BenchSimConfig, on_row: Callable[[Row], None] = lambda row
 
 
 def _row(name: str, num_envs: int, config: BenchSimConfig, others: OtherRates) -> Row:
-    env = BatchEnv(make_task(name), EnvConfig(num_envs=num_envs, physics=config.physics))
+    env = BatchEnv(bench_task(name), EnvConfig(num_envs=num_envs, physics=config.physics))
     actions = torch.rand(config.steps + _WARM_UP, num_envs, env.num_actions, device=env.device) * 2.0 - 1.0
     env.episode_step.copy_(torch.arange(num_envs) % env.task.config.max_steps)  # resets spread evenly
     for action in actions[:_WARM_UP]:

@@ -114,6 +114,7 @@ def test_play_writes_a_video_of_the_solver(tmp_path, capsys):
         (("bench-sim", "envs=reach"), "envs is 'reach'; input should be a valid tuple"),
         (("bench-sim", "camera=[64]"), "camera is [64]"),
         (("bench-sim", "envs=[fly]"), "unknown task"),
+        (("bench-sim", "envs=['procedural:x']"), "'procedural:x' has no seed; use procedural:7"),
         (("run", "pick up the block", "env=reach"), "task"),
     ],
 )
@@ -134,6 +135,13 @@ def test_bench_sim_reports_every_key(capsys):
         "env backend num_envs env_steps_per_s ratio_to_raw ratio_to_gym_async ratio_to_sb3_subproc mb_per_env"
     )
     assert set(keys.split()) <= set(row)
+
+
+def test_bench_sim_measures_a_task_drawn_from_a_seed(capsys):
+    argv = ("envs=['procedural:6']", "num_envs=[2]", "steps=2", "others=false", "memory=false")
+    code, out, _ = run("bench-sim", *argv, "--json", "-", capsys=capsys)
+    row = json.loads(out)["rows"][0]
+    assert code == 0 and row["env"] == "procedural:6" and row["env_steps_per_s"] > 0
 
 
 @pytest.mark.render
