@@ -611,8 +611,11 @@ def _remote_world(cfg: DictConfig) -> Any:
 
     if cfg.robot.model is None or cfg.robot.kinematics is None:
         raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
-    interface = _interface(cfg)
-    return RemoteWorld(connect(open_bus(cfg), interface, instantiate(cfg.remote)))
+    interface, cfg = _interface(cfg), cfg.copy()
+    bus = open_bus(cfg)
+    cfg.bus.use_sim_time = bus.config.use_sim_time
+    cfg.bus.node_name = f"{cfg.bus.node_name}_eyes"
+    return RemoteWorld(connect(bus, open_bus(cfg), interface, instantiate(cfg.remote)))
 
 
 def _interface(cfg: DictConfig) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
@@ -11,6 +12,7 @@ from hardware.arming import Arming
 from hardware.bus import CLOCK, Bus, BusConfig
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
+from hardware.ros.conversions import NS_PER_S
 from hardware.ros_camera import RosCamera, RosCameraConfig
 from hardware.ros_robot import RosRobot, RosRobotConfig
 from hardware.settings import check_numbers
@@ -53,7 +55,8 @@ class Remote:
     """What was found.
 
     Attributes:
-        bus: The node.
+        bus: The robot's node.
+        eyes: The cameras' node.
         robot: The bare driver; assembly wraps it.
         guard: Its state machine.
         cameras: Cameras by name.
@@ -62,6 +65,7 @@ class Remote:
     """
 
     bus: Bus
+    eyes: Bus
     robot: RosRobot
     guard: Guard
     cameras: Mapping[str, RosCamera]
@@ -111,6 +115,7 @@ class Remote:
             camera.close()
         self.robot.close()
         self.transforms.close()
+        self.eyes.close()
         self.bus.close()
 
 
@@ -126,14 +131,23 @@ def has_clock(transport: Literal["auto", "dds", "ros"], config: BusConfig) -> bo
         bus.close()
 
 
-def connect(bus: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote:
+def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote:
     """Find the robot's joint states and controllers; nothing moves.
+
+    Cameras have a node of their own: pictures do not wait in the robot's queues, and tools, which hold
+    cameras, hold nothing that leads to the driver.
 
     With simulated time the robot is a simulated one: no person need confirm, and joint states may be
     older on this machine's clock, as a busy machine simulates slowly.
 
+    Args:
+        bus: The robot's node.
+        eyes: The cameras' node.
+        interface: The robot as data.
+        config: Settings.
+
     Returns:
-        What was found; its `close` closes the bus, too.
+        What was found; its `close` closes both nodes, too.
 
     Raises:
         ConnectionError: No joint states, no controllers, or another commander; says what to do.
@@ -151,17 +165,24 @@ def connect(bus: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote
     robot = RosRobot(bus, interface, RosRobotConfig(ready_s=config.ready_s), lambda: guards[0].permit())
     try:
         guards.append(Guard(bus, robot, Arming(arming, needs_confirmation)))
-        transforms = TransformBuffer(bus)
-        cameras = {c.name: RosCamera(bus, c, transforms, robot.clock) for c in config.cameras}
+        transforms = TransformBuffer(eyes)
+        clock = _ros_clock(eyes) if eyes.config.use_sim_time else time.monotonic  # as the driver's
+        cameras = {c.name: RosCamera(eyes, c, transforms, clock) for c in config.cameras}
+        eyes.start()
         bus.start()
         robot.connect()
     except BaseException:
         robot.close()
+        eyes.close()
         bus.close()
         raise
-    remote = Remote(bus, robot, guards[0], cameras, transforms)
+    remote = Remote(bus, eyes, robot, guards[0], cameras, transforms)
     robot.on_fault(remote._tell)
     return remote
+
+
+def _ros_clock(bus: Bus) -> Callable[[], float]:
+    return lambda: bus.now_ns() / NS_PER_S
 
 
 class RemoteWorld:
