@@ -19,7 +19,7 @@ class Scores:
 
     def __init__(self, task: Task, num_envs: int, device: torch.device) -> None:
         """See the class."""
-        self._shaping, self._goal_terms = dict(task.shaping_terms()), dict(task.goal_terms())
+        self._goal_terms, self._shaping = task.weighted_terms()
         self._is_sparse = task.config.reward == "sparse"
         self.names = ("return", *(f"reward/{t}" for t in (*self._goal_terms, *self._shaping)))
         self.sums = torch.zeros(len(self.names), num_envs, device=device)

@@ -38,7 +38,7 @@ def settings_of(task: Task, config: EnvConfig) -> dict[str, Any]:
     """
     env = asdict(config)
     ours = {f"env.{name}": env[name] for name in _ENV_SETTINGS} | {"sim": config.physics.backend}
-    own = {f"env.task.{name}": value for name, value in asdict(task.config).items()}
+    own = {f"env.task.{name}": value for name, value in asdict(task.config).items() if value != {}}
     return json.loads(json.dumps({"task": task.name} | ours | own))
 
 

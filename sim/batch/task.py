@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ class TaskConfig:
         reward: `dense`: the named terms; `sparse`: 0 where the goal is achieved, else -1.
         preset: Randomisation: `nominal` or `randomised`.
         difficulty: Hardest difficulty drawn, in [0, 1]; what it means is the task's.
+        weights: Weights of reward terms by name; 0 leaves a term out, None stands for the task's own weight
+            and is not kept.
     """
 
     physics_dt: float = 0.004
@@ -55,6 +57,7 @@ class TaskConfig:
     reward: RewardKind = "dense"
     preset: Preset = "nominal"
     difficulty: float = 1.0
+    weights: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what can't be simulated.
@@ -67,6 +70,9 @@ class TaskConfig:
         if self.preset not in ("nominal", "randomised"):
             raise ValueError(f"unknown preset {self.preset!r}; use nominal or randomised")
         check_types(self)
+        if isinstance(self.weights, Mapping):
+            given = {name: weight for name, weight in self.weights.items() if weight is not None}
+            object.__setattr__(self, "weights", given)
         if not 0.0 < self.physics_dt <= 0.02:
             raise ValueError(f"physics_dt is {self.physics_dt} s; use a time step in (0, 0.02] s")
         if self.decimation < 1:
@@ -112,6 +118,9 @@ class ShapingTerm:
 
     weight: float
     fn: Callable[[], Tensor]
+
+
+_Term = TypeVar("_Term", GoalTerm, ShapingTerm)
 
 
 class Task(ABC):
@@ -256,8 +265,37 @@ class Task(ABC):
             total = total + term.weight * term.fn(achieved, desired)
         return total
 
+    def weighted_terms(self) -> tuple[dict[str, GoalTerm], dict[str, ShapingTerm]]:
+        """Return the reward terms of goals and of the state, with the weights of the config.
+
+        Raises:
+            ValueError: If a weight is of no term; lists the terms.
+        """
+        goal, shaping = self.goal_terms(), self.shaping_terms()
+        names = dict.fromkeys((*goal, *shaping))
+        for name in self._weights:
+            if name not in names:
+                raise ValueError(
+                    f"weights of task {self.name} name no term {name!r}; its terms are {', '.join(names)}"
+                )
+        return self._weighted(goal), self._weighted(shaping)
+
     @property
     def _goal_terms(self) -> Mapping[str, GoalTerm]:
         if self._cached_goal_terms is None:
-            self._cached_goal_terms = dict(self.goal_terms())
+            self._cached_goal_terms = self._weighted(self.goal_terms())
         return self._cached_goal_terms
+
+    @property
+    def _weights(self) -> Mapping[str, float]:
+        """Weights by name; none where a task has a dataclass of its own for them, which it applies itself."""
+        weights = self.config.weights
+        return weights if isinstance(weights, Mapping) else {}
+
+    def _weighted(self, terms: Mapping[str, _Term]) -> dict[str, _Term]:
+        weights = self._weights
+        return {
+            name: replace(term, weight=weights.get(name, term.weight))
+            for name, term in terms.items()
+            if weights.get(name, 1.0)
+        }

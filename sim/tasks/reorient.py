@@ -154,7 +154,7 @@ class ReorientConfig(HandTaskConfig):
     smoothing: float = 0.0
     oracle_stop_rad: float = 0.0
     cloud: CloudConfig = field(default_factory=CloudConfig)
-    weights: ReorientWeights = field(default_factory=ReorientWeights)
+    weights: ReorientWeights = field(default_factory=ReorientWeights)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __post_init__(self) -> None:
         """Refuse what the hand can't hold."""
