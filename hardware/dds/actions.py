@@ -139,6 +139,7 @@ class DdsActionServer:
             goal.thread = threading.Thread(
                 target=self._execute, args=(goal,), name=f"goal-{goal_id.hex()[:8]}", daemon=True
             )
+            self._node.workers.add(goal.thread)
             with self._lock:
                 self._forget_old()
                 self._goals[goal_id] = goal
@@ -157,9 +158,10 @@ class DdsActionServer:
             outcome = self._handlers.execute(goal)
             if outcome.status not in ("succeeded", "canceled", "aborted"):
                 raise ValueError(f"{self._name}: execute must end a goal, returned {outcome.status!r}")
-            self._end(goal, outcome)
+            if not self._node.is_gone:
+                self._end(goal, outcome)
         except BaseException as error:
-            if not self._node.is_closed:
+            if not self._node.is_gone:
                 self._end(goal, ActionResult("aborted", None))
             self._node.fail(error)
         finally:

@@ -9,6 +9,7 @@ import functools
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ class Node:
         self._is_started = False
         self._is_closed = False
         self.ended: Final = threading.Event()
+        self.workers: Final[weakref.WeakSet[threading.Thread]] = weakref.WeakSet()
         self._closed = threading.Event()
         acquire_domain(config.domain_id, config.interface)
         self.participant: Final = DomainParticipant(config.domain_id, Qos(Policy.Userdata(b"enclave=/;")))
@@ -186,6 +188,11 @@ class Node:
         """Whether `close` was called."""
         return self._is_closed
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether `close` has ended: nothing can be sent any more."""
+        return self._closed.is_set()
+
     def at_close(self, callback: Callable[[], None]) -> None:
         """Call when the bus begins to close, before threads are waited for."""
         with self._lock:
@@ -199,12 +206,16 @@ class Node:
                 self._on_close.remove(callback)
 
     def close(self) -> None:
-        """End threads and endpoints; idempotent; a second caller waits for the first."""
+        """End threads and endpoints; idempotent.
+
+        A second caller waits for the first, but for the bus's own threads: the first may wait for those.
+        """
         with self._lock:
             is_first, self._is_closed = not self._is_closed, True
             groups = tuple(self._groups.values())
         if not is_first:
-            if not any(group.is_current for group in groups):
+            is_own = threading.current_thread() in self.workers or any(g.is_current for g in groups)
+            if not is_own:
                 self._closed.wait()
             return
         self.ended.set()

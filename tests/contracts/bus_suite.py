@@ -720,6 +720,21 @@ class BusSuite:
         pair[0].close()
         assert gripper.num_canceled == 1
 
+    def test_a_goal_may_close_its_own_bus(self, pair):
+        a, b = pair
+        closed = threading.Event()
+
+        def execute(goal):
+            a.close()
+            closed.set()
+            return ActionResult("succeeded", a.message(f"{GRIPPER}_Result"))
+
+        a.action_server(GRIPPER, "/last", ActionHandlers(lambda goal: True, execute))
+        client = b.action_client(GRIPPER, "/last")
+        assert client.wait(DEADLINE_S)
+        assert client.send_goal(b.message(f"{GRIPPER}_Goal"), DEADLINE_S).is_accepted
+        assert closed.wait(DEADLINE_S)
+
     def test_error_of_execute_ends_spinning(self, pair):
         a, b = pair
 

@@ -269,3 +269,21 @@ def test_type_hashes():
     ):
         assert types.type_hash(name).startswith(f"RIHS01_{start}")
     assert types_of("humble").type_hash("sensor_msgs/msg/JointState") == ""
+
+
+def test_control_msgs_are_those_of_the_distribution():
+    """5.3 (Jazzy) added the scaling, 6.3 (Kilted) the indices; 4.x (Humble) has two names of old."""
+    state, feedback = (
+        {
+            distro: [field.name for field in types_of(distro).fields(name)]
+            for distro in ("humble", "jazzy", "kilted", "lyrical")
+        }
+        for name in (
+            "control_msgs/msg/JointTrajectoryControllerState",
+            "control_msgs/action/FollowJointTrajectory_Feedback",
+        )
+    )
+    assert "desired" in state["humble"] and "speed_scaling_factor" not in state["humble"]
+    assert all("desired" not in state[distro] for distro in ("jazzy", "kilted", "lyrical"))
+    assert state["jazzy"][-1] == state["kilted"][-1] == state["lyrical"][-1] == "speed_scaling_factor"
+    assert [distro for distro in feedback if "index" in feedback[distro]] == ["kilted", "lyrical"]
