@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -92,22 +93,22 @@ class Joints:
             raise ValueError("joints: limits must be finite; choose a range for a joint without stops")
         _ = self.limits
 
-    @property
+    @cached_property
     def limits(self) -> JointLimits:
         """The limits as arrays."""
         return JointLimits(self.names, *(np.array(getattr(self, n), dtype=np.float64) for n in _LIMITS))
 
-    @property
+    @cached_property
     def on_wire(self) -> tuple[str, ...]:
         """Names in messages, in order."""
         return tuple(self.prefix + name for name in self.driver_names or self.names)
 
-    @property
+    @cached_property
     def sign(self) -> FloatArray:
         """Signs, (num_joints,)."""
         return np.array(self.signs or [1.0] * len(self.names))
 
-    @property
+    @cached_property
     def offset(self) -> FloatArray:
         """Offsets, (num_joints,)."""
         return np.array(self.offsets or [0.0] * len(self.names))
@@ -200,7 +201,8 @@ class GripperInterface:
     The driver's position is `closed + (open - closed) * width / width_m[1]`, where width is the opening.
 
     Attributes:
-        action: `control_msgs/action/GripperCommand`, "" without one.
+        action: Name of its action, "" without one.
+        kind: Type of the action: `gripper_command` (GripperCommand) or `parallel` (ParallelGripperCommand).
         topic: `std_msgs/msg/Float64MultiArray` with one position, used where there is no action.
         joint_names: The driver's joints whose mean position gives the sensed opening, and the mean of whose
             absolute efforts the clamping force.
@@ -219,6 +221,7 @@ class GripperInterface:
     open: float
     max_force_n: float
     speed_m_s: float = 0.1
+    kind: Literal["gripper_command", "parallel"] = "gripper_command"
     topic: str = ""
     prefix: str = ""
 
@@ -226,6 +229,8 @@ class GripperInterface:
         """Refuse an interface that could not move anything."""
         if not (self.action or self.topic):
             raise ValueError("the gripper has neither an action nor a topic")
+        if self.kind not in ("gripper_command", "parallel"):
+            raise ValueError(f"gripper kind {self.kind!r}; there are: gripper_command, parallel")
         if not 0 <= self.width_m[0] < self.width_m[1] or self.closed == self.open:
             raise ValueError("the gripper needs 0 <= width_m[0] < width_m[1] and closed != open")
 

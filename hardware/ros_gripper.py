@@ -15,6 +15,10 @@ from policies.robot import GripperCommand, GripperState
 
 _ANSWER_S = 2.0
 _MOVES_M_S = 0.002
+_ACTIONS = {
+    "gripper_command": "control_msgs/action/GripperCommand",
+    "parallel": "control_msgs/action/ParallelGripperCommand",
+}
 
 
 class RosGripper:
@@ -36,10 +40,11 @@ class RosGripper:
         self._cancel = self._is_closed = self._is_busy = False
         self._width_m, self._speed_m_s, self._force_n = float("nan"), 0.0, 0.0
         topic = interface.topic or interface.action
+        self._type = _ACTIONS[interface.kind]
         self._action = None
         self._topic = None
         if interface.action and not dry_run:
-            self._action = bus.action_client("control_msgs/action/GripperCommand", interface.action)
+            self._action = bus.action_client(self._type, interface.action)
         else:
             topic = shadow_topic(topic) if dry_run else topic
             self._topic = bus.publisher("std_msgs/msg/Float64MultiArray", topic, COMMAND)
@@ -131,10 +136,11 @@ class RosGripper:
         assert self._action is not None
         if not self._action.wait(_ANSWER_S):
             raise BusTimeout(f"nobody serves the action {self._interface.action}")
-        goal = self._bus.message(
-            "control_msgs/action/GripperCommand_Goal",
-            command={"position": position, "max_effort": command.force_n},
-        )
+        wanted: dict[str, object] = {"position": position, "max_effort": command.force_n}
+        if self._interface.kind == "parallel":
+            name = list(self._interface.on_wire[:1])
+            wanted = {"name": name, "position": [position], "effort": [command.force_n]}
+        goal = self._bus.message(f"{self._type}_Goal", command=wanted)
         handle = self._action.send_goal(goal, _ANSWER_S)
         if not handle.is_accepted:
             raise BusTimeout(f"{self._interface.action} rejected a position of {position:.4f}")
