@@ -13,7 +13,7 @@ from hardware.bags import read_bag
 from hardware.bus import Message
 from hardware.definitions import Definitions
 from hardware.interface import Channel, RobotInterface
-from hardware.lerobot import Episode
+from hardware.lerobot import Episode, Picture
 from hardware.ros.images import rgb_from
 from hardware.ros.joints import trajectory_from
 from perception_tools.geometry import FloatArray
@@ -108,8 +108,8 @@ def episode_of(bag: Path, robot: RobotInterface, config: ConvertConfig) -> Episo
     if len(rows) < 2:
         raise ValueError(f"{bag} has less than two frames in which all of {', '.join(named)} are there")
     arrays = {STATE: np.array([row[0] for row in rows]), ACTION: np.array([row[1] for row in rows])}
-    stacked = {f"observation.images.{name}": np.stack(images[name]) for name in pictures}
-    return Episode(config.task, arrays, stacked)
+    named_images = {f"observation.images.{name}": images[name] for name in pictures}
+    return Episode(config.task, arrays, named_images)
 
 
 def _read(
@@ -135,7 +135,8 @@ def _read(
                         command.add(found.stamp_ns + after_ns, wanted.positions.copy())
         for name, topic in cameras.items():
             if _is_topic(topic, found.topic) and found.type_name == _IMAGE:
-                pictures[name].add(found.stamp_ns, rgb_from(definitions.decode(_IMAGE, found.data)))
+                image = rgb_from(definitions.decode(_IMAGE, found.data))
+                pictures[name].add(found.stamp_ns, Picture.of(image))
     return state, command, pictures
 
 

