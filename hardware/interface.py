@@ -355,7 +355,8 @@ def join(
 ) -> RobotInterface:
     """Return an arm and a hand, or more, as one robot: their joints and channels one after the other.
 
-    The strictest watchdog and arming of the parts hold for the whole.
+    The strictest watchdog and arming of the parts hold for the whole, but for the tracking error: that of
+    fingers, which press, must be larger than an arm's, for which the safety filter has a limit of its own.
 
     Args:
         name: Name of the whole.
@@ -424,7 +425,8 @@ def _strictest_watchdog(parts: Sequence[WatchdogConfig]) -> WatchdogConfig:
         return min((v for v in values if v > 0), default=0.0)
 
     lowest = {f.name: least(f.name) for f in fields(WatchdogConfig)}
-    return WatchdogConfig(**lowest | {"first_state_s": max(part.first_state_s for part in parts)})
+    largest = {n: max(getattr(part, n) for part in parts) for n in ("first_state_s", "max_tracking_error")}
+    return WatchdogConfig(**lowest | largest)
 
 
 def _strictest_arming(parts: Sequence[ArmingConfig]) -> ArmingConfig:

@@ -37,6 +37,7 @@ def load_robot_file(path: Path, config_dir: Path) -> DictConfig:
         "name": None,
         "model": None,
         "kinematics": None,
+        "driver": None,
         "safety": OmegaConf.load(config_dir / "safety" / "default.yaml"),
         "interface": OmegaConf.load(config_dir / "interface" / "default.yaml"),
     }
@@ -61,10 +62,13 @@ def combined(name: str, arm: DictConfig, hand: DictConfig, prefix: str = "hand_"
     periods = (arm.safety.control_period_s, hand.safety.control_period_s)
     safety = arm.safety.copy()
     safety.control_period_s = max(periods)
+    fingers = [prefix + name for name in hand.safety.get("pressing_joints", [])] if has_fingers else []
+    safety.pressing_joints = [*safety.get("pressing_joints", []), *fingers]
     node: dict[str, Any] = {
         "name": name.replace("+", "_"),
         "model": None,
         "kinematics": None,
+        "driver": None,
         "safety": safety,
         "interface": {
             "_target_": "hardware.interface.join",

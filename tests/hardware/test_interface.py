@@ -43,7 +43,10 @@ def test_watchdogs_arming_and_safety_are_written_out_in_full(name):
     robot = node(name)
     assert set(robot.interface.watchdog) - {"_target_"} == set(WatchdogConfig.__dataclass_fields__)
     assert set(robot.interface.arming) - {"_target_"} == set(ArmingConfig.__dataclass_fields__)
-    assert habilis.instantiate(robot.interface.watchdog) == WatchdogConfig()
+    presses = bool(robot.safety.pressing_joints)
+    assert presses == (name in ("allegro", "leap", "shadow"))
+    expected = WatchdogConfig(max_tracking_error=0.8) if presses else WatchdogConfig()
+    assert habilis.instantiate(robot.interface.watchdog) == expected
     assert habilis.instantiate(robot.interface.arming) == ArmingConfig()
 
 
@@ -127,6 +130,13 @@ def test_on_the_command_line_an_arm_gives_its_gripper_up_for_a_hand_and_the_slow
     assert cfg.name == robot.name == "fr3_leap" and robot.gripper is None
     assert robot.rate_hz == 50.0 and cfg.safety.control_period_s == 0.02
     assert len(robot.joint_names) == 23
+    assert set(cfg.safety.pressing_joints) == {n for n in robot.joint_names if n.startswith("hand_")}
+
+
+def test_fingers_press_and_arms_do_not():
+    cfg = node("ur5e_allegro")
+    assert tuple(cfg.safety.pressing_joints) == habilis.instantiate(cfg.interface).joint_names[6:]
+    assert habilis.instantiate(cfg.safety).pressing_error_rad == 0.5
 
 
 def test_a_gripper_comes_with_the_part_that_has_it():

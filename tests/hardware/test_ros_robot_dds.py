@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,8 +32,11 @@ def domain():
 
 class TestRosRobot(RobotSuite):
     @pytest.fixture
-    def robot(self, domain):
-        interface = habilis.instantiate(habilis.compose("deploy").robot.interface)
+    def interface(self):
+        return habilis.instantiate(habilis.compose("deploy").robot.interface)
+
+    @pytest.fixture
+    def robot(self, domain, interface):
         bus = open_bus("dds", BusConfig(node_name="client", domain_id=domain, use_sim_time=True))
         robot = RosRobot(bus, _patient(interface))
         try:
@@ -46,3 +51,18 @@ class TestRosRobot(RobotSuite):
         finally:
             robot.close()
             bus.close()
+
+
+class TestParallelGripper(TestRosRobot):
+    """The same gripper behind the other action; what has nothing to do with it is not run again."""
+
+    @pytest.fixture
+    def interface(self):
+        interface = habilis.instantiate(habilis.compose("deploy").robot.interface)
+        action = "parallel_gripper_action_controller/gripper_cmd"
+        return replace(interface, gripper=replace(interface.gripper, kind="parallel", action=action))
+
+    @pytest.fixture(autouse=True)
+    def only_the_gripper(self, request):
+        if "gripper" not in request.function.__name__:
+            pytest.skip("has nothing to do with the gripper")
