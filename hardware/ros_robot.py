@@ -45,6 +45,7 @@ from policies.robot import (
 )
 
 _EVENT_S: Final = 1.0  # how long a malformed message or a jump of a clock counts as wrong
+_SIM_LEAD_NS: Final = 50_000_000
 _HOLD_REPEATS: Final = 5  # how often the last setpoint, or zero, is repeated after a stop
 _FAR: Final = 0.05  # a setpoint farther from a robot at rest is not one that it follows [rad] or [m]
 _LAG_S: Final = 0.1  # a moving one may be so much ahead besides
@@ -230,18 +231,25 @@ class RosRobot:
             if not self._joints.is_complete:
                 raise ConnectionError(f"no joint states of {', '.join(self._joints.missing)} yet")
             position, velocity, effort = self._joints.values()
-            received_s = self._joints.received_s
+            received_s, stamp_ns = self._joints.received_s, self._joints.stamp_ns
         stamp_s = received_s
-        if self._bus.config.use_sim_time:
-            stamp_s = self.clock() - (time.monotonic() - received_s)
+        if self._is_simulated:  # a busy machine is late by its own clock, not by the simulation's
+            stamp_s = stamp_ns / NANO if stamp_ns else self.clock() - (time.monotonic() - received_s)
         gripper = self._gripper.state() if self._gripper is not None else None
         return RobotState(
             self.interface.joint_names, position, velocity, effort, stamp_s, self._force_n, gripper
         )
 
     def clock(self) -> float:
-        """Return `time.monotonic` [s], or ROS time with `use_sim_time`."""
-        return self._bus.now_ns() / NANO if self._bus.config.use_sim_time else time.monotonic()
+        """Return `time.monotonic` [s], or ROS time with `use_sim_time`.
+
+        Simulated time waits for the joint states: it is at most `_SIM_LEAD_NS` ahead of their stamps, so that
+        nothing is commanded blindly where `/clock` is heard sooner than the joints.
+        """
+        if not self._is_simulated:
+            return time.monotonic()
+        now_ns, stamp_ns = self._bus.now_ns(), self._joints.stamp_ns
+        return (min(now_ns, stamp_ns + _SIM_LEAD_NS) if stamp_ns else now_ns) / NANO
 
     def sleep(self, dt_s: float) -> None:
         """Wait on the robot's clock [s].

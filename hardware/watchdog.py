@@ -203,6 +203,11 @@ class JointWatch:
         """When the joint that was heard of longest ago was heard of [s], monotonic; -inf before."""
         return float(self._received_s.min())
 
+    @property
+    def stamp_ns(self) -> int:
+        """Stamp of the joint that was stamped longest ago [ns]; 0 before, or where nothing is stamped."""
+        return int(self._stamp_ns.min())
+
     def values(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return positions, velocities and efforts in our convention, each (num_joints,), NaN if unknown."""
         return self._pos.copy(), self._vel.copy(), self._effort.copy()
