@@ -142,6 +142,22 @@ def test_ctrl_c_ends_it_in_order_and_a_robot_that_goes_away_is_a_fault(mine, tmp
             second.close()
 
 
+def test_a_second_commander_is_refused_and_the_first_goes_on(mine, tmp_path):
+    domain = new_domain()
+    policy = write_policy(tmp_path / "policy.onnx", ("lift", "turn"))
+    words = (f"robot={mine}", f"policy={policy}", "action.kind=steps")
+    with served_robot(domain, f"robot={mine}", "env=stand"):
+        first = Process("deploy", "transport=dds", *words, domain=domain)
+        try:
+            first.until("running")
+            code, text, _ = deploy(domain, tmp_path, *words, "bus.node_name=other")
+            assert code == 1 and "another node can publish on /lift_controller/commands" in text
+            assert first.popen.poll() is None and "fault" not in first.text
+            assert first.interrupt() == 0, first.text
+        finally:
+            first.close()
+
+
 # ---- it says in one line what is wrong -----------------------------------------------------------
 
 
