@@ -19,7 +19,8 @@ from hardware.bus import (
     QoS,
 )
 from hardware.dds import names
-from hardware.dds.actions import DdsActionClient, DdsActionServer
+from hardware.dds.action_client import DdsActionClient
+from hardware.dds.action_server import DdsActionServer
 from hardware.dds.codec import CdrError, Codec
 from hardware.dds.endpoints import Writer
 from hardware.dds.node import Node

@@ -1,6 +1,6 @@
 """A node on Cyclone DDS: its participant, endpoints, threads and their end.
 
-What ROS builds on topics (`services.py`, `actions.py`, `parameters.py`) asks it for readers and writers.
+What ROS builds on topics (`services.py`, `action_*.py`, `parameters.py`) asks it for readers and writers.
 """
 
 from __future__ import annotations

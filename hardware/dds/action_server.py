@@ -1,4 +1,4 @@
-"""Actions: three services and two topics (https://design.ros2.org/articles/actions.html).
+"""The serving side of actions (https://design.ros2.org/articles/actions.html): three services, two topics.
 
 `send_goal` says whether a goal is taken, `get_result` answers when it has ended, `cancel_goal` asks to end
 it; `feedback` is a topic, `status` a latched one. Goals are told apart by 16 random bytes.
@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from hardware.bus import (
-    RELIABLE,
-    ActionHandlers,
-    ActionResult,
-    GoalStatus,
-    Message,
-    MessageInfo,
-    QoS,
-)
+from hardware.bus import RELIABLE, ActionHandlers, ActionResult, GoalStatus, Message, QoS
 from hardware.dds import names
-from hardware.dds.codec import CdrError
 from hardware.dds.node import Node
-from hardware.dds.services import Pending, ServiceClient, ServiceServer
+from hardware.dds.services import ServiceServer
 
-_STATUS_QOS: Final = QoS(depth=1, latched=True)
-_CODES: Final[dict[GoalStatus, int]] = {
+CANCEL: Final = "action_msgs/srv/CancelGoal"
+CODES: Final[dict[GoalStatus, int]] = {
     "accepted": 1,
     "executing": 2,
     "canceling": 3,
@@ -37,17 +27,12 @@ _CODES: Final[dict[GoalStatus, int]] = {
     "canceled": 5,
     "aborted": 6,
 }
-_ENDS: Final[dict[int, GoalStatus]] = {4: "succeeded", 5: "canceled", 6: "aborted"}
-_CANCEL: Final = "action_msgs/srv/CancelGoal"
+_STATUS_QOS: Final = QoS(depth=1, latched=True)
 _GOAL_GROUP: Final = "actions"
-_FEEDBACK_GROUP: Final = "_feedback"
 _KEEP_S: Final = 900.0
 """How long results are kept for late callers [s], rcl's default."""
 _END_S: Final = 10.0
 """How long `close` waits for goals that it cancelled [s]."""
-_POLL_S: Final = 0.005
-_MAX_LISTENED: Final = 100
-"""Goals of a client whose feedback is listened to: the newest."""
 
 
 class _ServerGoal:
@@ -104,7 +89,7 @@ class DdsActionServer:
         self._services = [
             ServiceServer(node, f"{type_name}_SendGoal", f"{base}/send_goal", self._on_goal, _GOAL_GROUP),
             ServiceServer(node, f"{type_name}_GetResult", f"{base}/get_result", self._on_result, _GOAL_GROUP),
-            ServiceServer(node, _CANCEL, f"{base}/cancel_goal", self._on_cancel, _GOAL_GROUP),
+            ServiceServer(node, CANCEL, f"{base}/cancel_goal", self._on_cancel, _GOAL_GROUP),
         ]
         self._send_status()
         node.at_close(self._end_goals)
@@ -189,7 +174,7 @@ class DdsActionServer:
             respond(self._result(goal.status, goal.result))
 
     def _on_cancel(self, request: Any, respond: Callable[[Message], None]) -> None:
-        constants = self._node.types.constants(f"{_CANCEL}_Response")
+        constants = self._node.types.constants(f"{CANCEL}_Response")
         chosen = self._chosen(request.goal_info)
         agreed = [goal for goal in chosen if goal.ended_s is None and self._handlers.accept_cancel(goal)]
         with self._lock:
@@ -200,7 +185,7 @@ class DdsActionServer:
         refusal = "ERROR_GOAL_TERMINATED" if is_over else "ERROR_REJECTED"
         code = "ERROR_NONE" if canceling else refusal if chosen else "ERROR_UNKNOWN_GOAL_ID"
         infos = [self._info(goal) for goal in canceling]
-        response = self._make(f"{_CANCEL}_Response")
+        response = self._make(f"{CANCEL}_Response")
         respond(response(return_code=constants[code], goals_canceling=infos))
         if canceling:
             self._send_status()
@@ -252,12 +237,12 @@ class DdsActionServer:
         make = self._make("action_msgs/msg/GoalStatus")
         with self._lock:
             rows = [
-                make(goal_info=self._info(goal), status=_CODES[goal.status]) for goal in self._goals.values()
+                make(goal_info=self._info(goal), status=CODES[goal.status]) for goal in self._goals.values()
             ]
             self._status.write(self._status_codec.encode(self._status_codec.cls(status_list=rows)))
 
     def _result(self, status: GoalStatus, result: Message | None) -> Message:
-        return self._make(f"{self._type}_GetResult_Response")(status=_CODES[status], result=result)
+        return self._make(f"{self._type}_GetResult_Response")(status=CODES[status], result=result)
 
     def _info(self, goal: _ServerGoal) -> Message:
         info = self._make("action_msgs/msg/GoalInfo")
@@ -268,109 +253,3 @@ class DdsActionServer:
 
     def _time(self, stamp_ns: int) -> Message:
         return self._make("builtin_interfaces/msg/Time")(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-
-
-class _ClientGoal:
-    """A goal, seen by who sent it; see `hardware.bus.GoalHandle`."""
-
-    def __init__(self, goal_id: Message, cancel: ServiceClient, make: Any, result: Pending | None) -> None:
-        self._goal_id, self._cancel, self._make, self._result = goal_id, cancel, make, result
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the server took the goal."""
-        return self._result is not None
-
-    def cancel(self, timeout_s: float) -> bool:
-        """Ask to cancel; return whether the server agreed."""
-        info = self._make("action_msgs/msg/GoalInfo")(goal_id=self._goal_id)
-        response: Any = self._cancel.call(self._make(f"{_CANCEL}_Request")(goal_info=info), timeout_s)
-        return any(goal.goal_id == self._goal_id for goal in response.goals_canceling)
-
-    def result(self, timeout_s: float) -> ActionResult:
-        """Wait for the end; see `hardware.bus.GoalHandle.result`."""
-        if self._result is None:
-            return ActionResult("rejected", None)
-        response: Any = self._result.wait(timeout_s)
-        if response.status not in _ENDS:
-            raise RuntimeError(
-                f"the server ended the goal with status {response.status}: it does not know it"
-            )
-        return ActionResult(_ENDS[response.status], response.result)
-
-
-class DdsActionClient:
-    """Sends goals to an action."""
-
-    def __init__(self, node: Node, type_name: str, name: str) -> None:
-        """Open it; `name` is absolute.
-
-        The feedback reader is opened first: who has met the readers of the services has met it too.
-        """
-        node.types.require(type_name, "action")
-        self._node, self._type = node, type_name
-        self._make = node.types.message_class
-        self._on_feedback: dict[bytes, Callable[[Message], None]] = {}
-        self.num_invalid = 0
-        base = f"{name}/_action"
-        feedback = f"{type_name}_FeedbackMessage"
-        self._codec = node.codec(feedback)
-        self._feedback = node.reader(
-            feedback,
-            names.dds_topic(names.TOPIC, f"{base}/feedback"),
-            RELIABLE,
-            self._on_sample,
-            group=_FEEDBACK_GROUP,
-        )
-        self._send = ServiceClient(node, f"{type_name}_SendGoal", f"{base}/send_goal")
-        self._get = ServiceClient(node, f"{type_name}_GetResult", f"{base}/get_result")
-        self._cancel = ServiceClient(node, _CANCEL, f"{base}/cancel_goal")
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until somebody serves it; return whether."""
-        end_s = time.monotonic() + timeout_s
-        for client in (self._send, self._get, self._cancel):
-            if not client.wait(max(0.0, end_s - time.monotonic())):
-                return False
-        while not self._feedback.num_matched:
-            if self._node.is_closed or time.monotonic() >= end_s:
-                return False
-            time.sleep(_POLL_S)
-        return True
-
-    def send_goal(
-        self, goal: Message, timeout_s: float, on_feedback: Callable[[Message], None] | None = None
-    ) -> _ClientGoal:
-        """Send a goal; see `hardware.bus.ActionClient.send_goal`."""
-        goal_id = uuid.uuid4().bytes
-        message = self._make("unique_identifier_msgs/msg/UUID")(uuid=np.frombuffer(goal_id, np.uint8))
-        if on_feedback is not None:
-            self._on_feedback[goal_id] = on_feedback
-            while len(self._on_feedback) > _MAX_LISTENED:
-                self._on_feedback.pop(next(iter(self._on_feedback)), None)
-        request = self._make(f"{self._type}_SendGoal_Request")(goal_id=message, goal=goal)
-        try:
-            response: Any = self._send.call(request, timeout_s)
-        except BaseException:
-            self._on_feedback.pop(goal_id, None)
-            raise
-        result = None
-        if response.accepted:
-            result = self._get.send(self._make(f"{self._type}_GetResult_Request")(goal_id=message))
-        return _ClientGoal(message, self._cancel, self._make, result)
-
-    def close(self) -> None:
-        """End; idempotent."""
-        for client in (self._send, self._get, self._cancel):
-            client.close()
-        self._node.close_reader(self._feedback)
-
-    def _on_sample(self, data: bytes, info: MessageInfo) -> None:
-        try:
-            message: Any = self._codec.decode(data)
-        except CdrError:
-            self.num_invalid += 1
-            return
-        callback = self._on_feedback.get(bytes(message.goal_id.uuid))
-        if callback is not None:
-            callback(message.feedback)
