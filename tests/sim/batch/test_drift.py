@@ -2,7 +2,9 @@
 
 They differ in precision (float64 and float32) and in the order of sums. Free motion and firm grasps
 stay together for an episode; where a contact slides or just misses, single environments part for
-good, so that the bounds hold for three in four. A new task is covered by the defaults.
+good. So a bound is one of the six environments, of eight, that are closest at that step: of the other
+two nothing is claimed but that all they return is finite and that nothing diverges. Which two they are may
+change from step to step. A new task is covered by the defaults.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ NUM_ENVS = 8
 
 @dataclass(frozen=True)
 class Bound:
-    """How far apart the backends may be, in three of four environments.
+    """How far apart the backends may be, in the six closest of eight environments.
 
     Attributes:
         random_steps: Control steps of random actions.
