@@ -182,8 +182,9 @@ class Motion:
             self._wait_for_rest()
             return MotionResult(MotionOutcome.STOPPED, "a stop is latched; call reset_stop()")
         state, last = self._stream.driver.state(), self._stream.setpoint()
+        was_stale = self._stream.is_stale(state)
         violations = self._stream.filter.check_trajectory(self._trajectory, state, last)
-        if self._stream.is_stale(state):
+        if was_stale or self._stream.is_stale(self._stream.driver.state()):  # checking takes a while
             violations = (Violation(ViolationKind.STALE, "sensed state is stale"), *violations)
         if violations:
             self._stream.count(violations)

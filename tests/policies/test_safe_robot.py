@@ -438,6 +438,23 @@ def test_whatever_velocity_is_told_nothing_unsafe_is_sent(asked):
     assert_driver_was_safe(driver)
 
 
+def test_a_check_that_takes_long_on_a_real_clock_makes_no_state_stale():
+    driver = KinematicRobot(start=START)
+    robot = wrap(driver, forward=lambda q: (driver.sleep(0.005), planar_forward(q))[1])  # 200 samples: 1 s
+    assert robot.execute(cubic(), threading.Event()).outcome is not MotionOutcome.REFUSED
+    frozen = Frozen(start=START)
+    robot = wrap(frozen, forward=lambda q: (frozen.sleep(0.005), planar_forward(q))[1])
+    result = robot.execute(cubic(), threading.Event())
+    assert result.outcome is MotionOutcome.REFUSED and "stale" in result.message
+
+
+class Frozen(KinematicRobot):
+    """Its state is that of time 0 for ever."""
+
+    def state(self):
+        return replace(super().state(), stamp_s=0.0)
+
+
 # ---- the wrapper ----------------------------------------------------------------------------------
 
 
