@@ -14,7 +14,6 @@ long deadline and is counted.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from hardware.bus import (
     ParameterSpec,
     QoS,
 )
+from tests.hardware.domains import free_domain
 
 STRING = "std_msgs/msg/String"
 JOINTS = "sensor_msgs/msg/JointState"
@@ -65,8 +65,8 @@ def until(condition, what="what was waited for"):
 
 
 def random_domain():
-    """Return a ROS domain that other tests are unlikely to use."""
-    return random.SystemRandom().randrange(20, 200)
+    """Return a ROS domain that other tests do not use."""
+    return free_domain()
 
 
 class Inbox(list):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,11 +11,13 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.hardware.domains import free_domain
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def new_domain() -> int:
-    return 20 + random.randrange(180)
+    return free_domain()
 
 
 class Process:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ros`)")
 
+from tests.hardware.domains import free_domain
 from vlm_agent.trace import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +83,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def domain():
-    return f"bus.domain_id={random.randint(20, 200)}"
+    return f"bus.domain_id={free_domain()}"
 
 
 def test_put_the_red_block_in_the_bowl(start, domain, tmp_path):

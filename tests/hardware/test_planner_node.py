@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 
@@ -14,6 +13,7 @@ pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ro
 from hardware.bus import BusConfig, QoS
 from hardware.planner_node import ACTION, Answer, Follow, PlannerNode
 from hardware.transports import open_bus
+from tests.hardware.domains import free_domain
 
 STRING = "std_msgs/msg/String"
 
@@ -39,7 +39,7 @@ class FakePlanner:
 
 class Wire:
     def __init__(self):
-        domain = random.randint(20, 200)
+        domain = free_domain()
         self.server = open_bus("dds", BusConfig(node_name="planner", domain_id=domain))
         self.bus = open_bus("dds", BusConfig(node_name="user", domain_id=domain))
         self.planner = FakePlanner()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 
@@ -17,6 +16,7 @@ from hardware.remote import RemoteConfig, has_clock
 from hardware.ros_camera import RosCameraConfig
 from policies.robot import JointCommand, JointTrajectory, RobotStopped
 from policies.safe_robot import SafeRobot
+from tests.hardware.domains import free_domain
 from tests.test_safe_assembly import reachable, robots
 
 pytestmark = pytest.mark.long
@@ -26,7 +26,7 @@ class Served:
     """`habilis robot` in a thread of this process."""
 
     def __init__(self, *overrides):
-        self.domain = random.randint(20, 200)
+        self.domain = free_domain()
         words = ["transport=dds", f"bus.domain_id={self.domain}", *overrides]
         self.robot = habilis.build_robot(habilis.compose("robot_server", words))
         self._cancel = threading.Event()

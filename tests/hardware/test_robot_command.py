@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 
 import pytest
@@ -15,6 +14,7 @@ from hardware.bus import SENSOR, BusConfig
 from hardware.robot_server import Pace
 from hardware.transports import open_bus
 from policies.safe_robot import SafeRobot
+from tests.hardware.domains import free_domain
 
 _NAMES = sorted(p.stem for p in (habilis.CONFIG_DIR / "robot").glob("*.yaml"))
 ROBOTS = [n for n in _NAMES if habilis.compose("robot_server", [f"robot={n}"]).robot.get("interface")]
@@ -34,7 +34,7 @@ class Hurry(Pace):
 
 
 def serve(*overrides):
-    domain = random.randint(20, 200)
+    domain = free_domain()
     cfg = habilis.compose("robot_server", ["transport=dds", f"bus.domain_id={domain}", *overrides])
     return habilis.build_robot(cfg), domain
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 
@@ -18,6 +17,7 @@ from hardware.transports import open_bus
 from perception_tools.geometry import Transform
 from policies.safe_robot import SafeRobot
 from policies.safety import SafetyConfig, SafetyFilter
+from tests.hardware.domains import free_domain
 from tests.policies.kinematic_robot import LIMITS, KinematicRobot
 
 WIDE = SafetyConfig(workspace_min_m=(-9, -9, -9), workspace_max_m=(9, 9, 9), lowest_point_z_m=-9)
@@ -53,7 +53,7 @@ class Served:
     """A served robot and a client's bus; `heard` keeps what came by topic."""
 
     def __init__(self, **settings):
-        domain = random.randint(20, 200)
+        domain = free_domain()
         self.driver = KinematicRobot(start=START, force_n=lambda t, q: 3.0)
         width_m = self.driver.gripper_width_m
         robot = SafeRobot(self.driver, SafetyFilter(LIMITS, WIDE, gripper_width_m=width_m))
@@ -263,7 +263,7 @@ def test_an_interface_of_another_robot_is_refused():
     joints = dataclasses.replace(INTERFACE.joints, names=("x", "y", "z"))
     channels = tuple(dataclasses.replace(c, joint_names=()) for c in INTERFACE.channels)
     other = dataclasses.replace(INTERFACE, joints=joints, channels=channels)
-    bus = open_bus("dds", BusConfig(domain_id=random.randint(20, 200)))
+    bus = open_bus("dds", BusConfig(domain_id=free_domain()))
     try:
         with pytest.raises(ValueError, match="the robot has a, b, c"):
             RobotServer(bus, robot, other)

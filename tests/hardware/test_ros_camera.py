@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from hardware.transforms import NoTransform, TransformBuffer
 from hardware.transports import open_bus
 from perception_tools.geometry import Transform
 from tests.contracts.camera_suite import CameraSuite
+from tests.hardware.domains import free_domain
 from tests.perception_tools.raycast import Solid, render, scene_camera, sphere_sdf
 
 BALL = np.array([0.5, 0.05, 0.04])
@@ -42,7 +42,7 @@ class Wire:
     """Two nodes: one that has the camera, one that sees it."""
 
     def __init__(self):
-        domain = random.randint(20, 200)
+        domain = free_domain()
         self.sender = open_bus("dds", BusConfig(node_name="sender", domain_id=domain))
         self.bus = open_bus("dds", BusConfig(node_name="receiver", domain_id=domain))
         self.transforms = TransformBuffer(self.bus)
