@@ -752,7 +752,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     from hardware.deploy_command import Deployed
     from hardware.lifecycle import Lifecycle
     from hardware.observer import Observer
-    from hardware.policy_runner import PolicyRunner
+    from hardware.policy_runner import PolicyRunner, check_fit
     from hardware.robot_client import open_robot, reaches_reality, watch_cameras
     from policies.actions import Decoder
     from policies.onnx_policy import OnnxPolicy
@@ -771,8 +771,16 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         deployment = deployment.renamed(observe.joint_names)
     with ExitStack() as parts:
         robot_model = instantiate(cfg.robot.model) if cfg.robot.kinematics is not None else None
+        has_forward, found = cfg.robot.kinematics is not None, []
+        forward = (lambda joint_pos: found[0].forward(joint_pos)) if has_forward else None
+        decoder = Decoder(deployment, forward)
+        check_fit(policy.spec, decoder, period_s)  # before anything is reached
         bus = open_bus(cfg)
         parts.callback(bus.close)
+        observer = Observer(
+            bus, policy.spec, interface.joint_names, deployment, decoder, forward,
+            interface.gripper is not None, observe,
+        )  # fmt: skip
         is_real = reaches_reality(bus, interface)
         dry_run = is_real and not confirmed if cfg.dry_run is None else bool(cfg.dry_run)
         if is_real and not dry_run:
@@ -782,12 +790,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         watch_cameras(bus, client.guard, cfg.watch_cameras, interface.watchdog)
         robot, kinematics = _safe_robot(cfg, client.driver, robot_model, NullTrace())
         client.guard.release_with(robot.reset_stop)
-        forward = kinematics.forward if kinematics is not None else None
-        decoder = Decoder(deployment, forward)
-        observer = Observer(
-            bus, policy.spec, interface.joint_names, deployment, decoder, forward,
-            interface.gripper is not None, observe,
-        )  # fmt: skip
+        found.append(kinematics)
         if runner.arm is None:
             runner = replace(runner, arm=dry_run or not is_real)
         loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner)
@@ -988,7 +991,7 @@ def _class_of(node: Any) -> Any:
 
 def _agent(cfg: DictConfig, robot: Any, kinematics: Any, episode: Any, trace: Any, parts: Any) -> Any:
     """Bind the planner to tools and skills; return its loop, and the tools by name."""
-    from perception_tools.registry import load_tools
+    from perception_tools.registry import absent, load_tools
     from vlm_agent.agent import Agent
     from vlm_agent.executor import Executor
     from vlm_agent.skills.context import SkillContext
@@ -1005,7 +1008,8 @@ def _agent(cfg: DictConfig, robot: Any, kinematics: Any, episode: Any, trace: An
         senses=episode.senses,
         held_tool=episode.held_tool,
     )
-    tools = {**load_tools(cfg.tools.names), **load_skills()}
+    missing = absent(cfg.tools.names)  # `habilis tools` says what they need
+    tools = {**load_tools([n for n in cfg.tools.names if n not in missing]), **load_skills()}
     settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
     executor = Executor(tools.values(), context, settings, trace=trace, stop=robot.stop)
     parts.callback(executor.close)

@@ -128,11 +128,7 @@ class Observer:
             else:
                 self._arrays[key] = [self._entry(name, sizes) for name in array.names]
         if self._missing:
-            many = ", ".join(dict.fromkeys(self._missing))
-            raise ValueError(
-                f"the policy reads what this robot does not have: {many}; publish it as Float64MultiArray "
-                "and name the topic, for example +observe.inputs.cube_pos=/cube_pos"
-            )
+            raise ValueError(_lacks(list(dict.fromkeys(self._missing))))
 
     @property
     def inputs(self) -> Mapping[str, Input]:
@@ -244,6 +240,14 @@ class Observer:
         read = self._reads[f"input {name}"]
         assert read is not None
         return [(read, k) for k in range(size)]
+
+
+def _lacks(missing: Sequence[str]) -> str:
+    """Return what the policy reads and the robot does not have, and what to do about it."""
+    goal = "; give the goal by observe.goal=[...] or observe.goal_topic" if "desired_goal" in missing else ""
+    others = [name for name in missing if name != "desired_goal"]
+    topics = f"; publish it (Float64MultiArray) and say +observe.inputs.{others[0]}=TOPIC" if others else ""
+    return f"the policy reads what this robot does not have: {', '.join(missing)}{goal}{topics}"
 
 
 def _constant(value: FloatArray) -> Read:

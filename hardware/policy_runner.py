@@ -24,7 +24,7 @@ from hardware.observer import Observer
 from hardware.watchdog import Fault, FaultKind
 from perception_tools.geometry import FloatArray
 from policies.actions import Decoder
-from policies.policy import Policy
+from policies.policy import Policy, PolicySpec
 from policies.robot import GripperCommand, JointCommand, RobotState, RobotStopped
 from policies.safe_robot import SafeRobot
 
@@ -89,6 +89,25 @@ class Timings:
         return found
 
 
+def check_fit(spec: PolicySpec, decoder: Decoder, period_s: float) -> None:
+    """Refuse a policy that can't be run at a control period, or with these actions.
+
+    Raises:
+        ValueError: Says what differs.
+    """
+    ticks = round(spec.step_dt / period_s)
+    if ticks < 1 or abs(ticks * period_s - spec.step_dt) > 1e-6:
+        raise ValueError(
+            f"the policy acts every {spec.step_dt:g} s, which is no whole number of control periods of "
+            f"{period_s:g} s; set robot.safety.control_period_s and the rate of the robot's channels"
+        )
+    if tuple(spec.action.names) != decoder.names:
+        raise ValueError(
+            f"the policy's actions are {', '.join(spec.action.names)}; expected "
+            f"{', '.join(decoder.names)}, in this order"
+        )
+
+
 class PolicyRunner:
     """Runs one policy on one robot; the caller closes what it gave.
 
@@ -120,18 +139,9 @@ class PolicyRunner:
     ) -> None:
         self._robot, self._guard, self._observer, self._decoder = robot, guard, observer, decoder
         self._bus, self._config, self._period_s = bus, config or RunnerConfig(), period_s
+        check_fit(policy.spec, decoder, period_s)
         step_s = policy.spec.step_dt
         self._ticks_per_step = round(step_s / period_s)
-        if self._ticks_per_step < 1 or abs(self._ticks_per_step * period_s - step_s) > 1e-6:
-            raise ValueError(
-                f"the policy acts every {step_s:g} s, which is no whole number of control periods of "
-                f"{period_s:g} s; set robot.safety.control_period_s and the rate of the robot's channels"
-            )
-        if tuple(policy.spec.action.names) != decoder.names:
-            raise ValueError(
-                f"the policy's actions are {', '.join(policy.spec.action.names)}; expected "
-                f"{', '.join(decoder.names)}, in this order"
-            )
         self._deadline_s = self._config.deadline_s or step_s
         self._inference = Inference(policy)
         self.timings = Timings()

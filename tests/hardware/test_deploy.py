@@ -188,6 +188,17 @@ def test_without_a_robot_it_fails_and_says_what_to_look_for(capsys, tmp_path, mi
         (("policy={p}", "action.kind=steps"), "unknown joint 'lift'"),
         (("policy={p}", "confirm=ur5e"), "confirm=fr3"),
         (("policy={p}", "robot=nobody"), "no robot 'nobody'"),
+        (("policy={w}/push_sac/policy.onnx",), "have: achieved_goal, desired_goal, object_pos"),
+        (
+            ("policy={w}/reach_sac/policy.onnx", "robot=kinova_gen3"),
+            "needs the robot's kinematics",
+        ),
+        (
+            ("policy={w}/tweezer_hand/policy.onnx", "robot=allegro"),
+            "does not have: opening, hinge",
+        ),
+        (("policy={w}/tweezer_hand/policy.onnx", "robot=leap"), "'thumb_opposition'"),
+        (("policy={w}/reach_sac/policy.onnx", "robot=ur5e"), "'fr3_joint1', which this robot"),
         (("policy={p}", "robot=nowhere.yaml"), "no robot at nowhere.yaml"),
         (("policy={p}", "robot=ur5e+nobody"), "no robot 'nobody'"),
         (("policy={p}", "robot=xarm7", "robot.safety.control_period_s=0.01"), "make them agree"),
@@ -196,7 +207,7 @@ def test_without_a_robot_it_fails_and_says_what_to_look_for(capsys, tmp_path, mi
 )
 def test_bad_usage_is_one_line(capsys, tmp_path, words, message):
     path = write_policy(tmp_path / "p.onnx", ("lift", "turn"))
-    code, line = refused(capsys, *(word.format(p=path) for word in words))
+    code, line = refused(capsys, *(word.format(p=path, w="policies/weights") for word in words))
     assert code == habilis.USAGE and message in line
 
 

@@ -204,7 +204,7 @@ def test_a_goal_in_the_settings(make):
 
 
 def test_what_the_robot_does_not_have_is_listed(make):
-    with pytest.raises(ValueError, match=r"does not have: cube_pos, joint_pos\.7; .*inputs\.cube_pos="):
+    with pytest.raises(ValueError, match=r"does not have: cube_pos, joint_pos\.7; .*inputs\.cube_pos=TOPIC"):
         make(Policy(obs=("joint_pos.0", "cube_pos.0", "cube_pos.1", "joint_pos.7")))
 
 
