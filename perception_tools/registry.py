@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,19 @@ TOOLS: Mapping[str, str] = MappingProxyType(
         "feel": "perception_tools.feel:feel",
     }
 )
+
+
+NEEDS: Mapping[str, tuple[str, str]] = MappingProxyType({"tool_affordance": ("onnxruntime", "train")})
+"""Packages that tools need beyond those that every installation has, and the extra that brings them."""
+
+
+def absent(names: Iterable[str]) -> dict[str, str]:
+    """Return which of these tools can't run here, each with what to install."""
+    return {
+        name: f"needs {NEEDS[name][0]}: pip install 'habilis[{NEEDS[name][1]}]'"
+        for name in names
+        if name in NEEDS and importlib.util.find_spec(NEEDS[name][0]) is None
+    }
 
 
 def load_tools(names: Iterable[str] | None = None) -> dict[str, Tool[Any]]:

@@ -137,10 +137,11 @@ class ConsoleWatcher:
 
 def tools(invocation: Any) -> int:
     """List tools and skills with their arguments; with ``--json`` the specs as models get them."""
-    from perception_tools.registry import load_tools
+    from perception_tools.registry import absent, load_tools
     from vlm_agent.skills.registry import load_skills
 
     cfg = invocation.cfg
+    missing = absent(cfg.tools.names)
     listed = {**load_tools(cfg.tools.names), **load_skills()}
     if invocation.json_to:
         rows = [
@@ -151,12 +152,14 @@ def tools(invocation: Any) -> int:
                 "returns": dict(t.spec.returns),
                 "read_only": t.spec.read_only,
                 "moves_robot": t.moves_robot,
-                "allowed": not t.moves_robot or t.name in cfg.skills.allow,
+                "allowed": (not t.moves_robot or t.name in cfg.skills.allow) and t.name not in missing,
+                "missing": missing.get(t.name),
             }
             for t in listed.values()
         ]
         write_json({"tools": rows}, invocation.json_to)
         return 0
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "arguments", "what it does", box=None, pad_edge=False)
@@ -166,6 +169,8 @@ def tools(invocation: Any) -> int:
             if t.moves_robot == moves:
                 denied = moves and t.name not in cfg.skills.allow
                 summary = t.spec.description.splitlines()[0] + (" [red](not allowed)[/]" if denied else "")
+                if t.name in missing:
+                    summary += f" [red](not here: {escape(missing[t.name])})[/]"
                 table.add_row(f"  {t.name}", ", ".join(t.arguments.model_fields), summary)
     _console(None).print(table)
     return 0
