@@ -226,19 +226,31 @@ class TruthRenderer(Renderer):
             self._place(state)
             return render_thread().call(lambda: self._draw_ids(camera_id))
 
+    def depth_and_ids(self, camera: str) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return depth along the optical axis [m] and what `segmentation` returns, (H, W) each."""
+        camera_id = self._camera_id(camera)
+        state = self._snapshot()
+        with self._copy_lock:
+            self._place(state)
+            return render_thread().call(lambda: self._draw_flat(camera_id))
+
     def _draw_ids(self, camera_id: int) -> NDArray[np.int32]:
+        return self._draw_flat(camera_id)[1]
+
+    def _draw_flat(self, camera_id: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         gl_scene = self._open()
         rect = self._update(gl_scene, camera_id, (self.width, self.height))
         pixels = np.empty((self.height, self.width, 3), np.uint8)
+        window = np.empty((self.height, self.width), np.float32)
         with _flat_colors(gl_scene.scene):
             gl_scene.render(rect)
-            mujoco.mjr_readPixels(pixels, None, rect, gl_scene.context)
+            mujoco.mjr_readPixels(pixels, window, rect, gl_scene.context)
         ids = pixels[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32)
         geom_of = np.full(gl_scene.scene.ngeom + 1, -1, np.int32)
         for geom in gl_scene.scene.geoms[: gl_scene.scene.ngeom]:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
                 geom_of[geom.segid + 1] = geom.objid
-        return self._labels(geom_of[ids])
+        return self._metric(window[::-1]), self._labels(geom_of[ids])
 
     def _labels(self, geom_ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return what pixels are labelled with, from the geoms there (-1: none)."""

@@ -113,12 +113,18 @@ class BatchCameras:
         }
         for row, env in enumerate(envs):
             self._renderer.show(*self._physics.mj_data(env))
-            if "rgb" in self.parts or "depth_m" in self.parts:
-                view = self._renderer.view(self.camera, with_depth="depth_m" in self.parts)
-                images["rgb"][row], images["depth_m"][row] = (
-                    torch.as_tensor(view.rgb),
-                    torch.as_tensor(view.depth_m),
+            if "rgb" not in self.parts:  # one pass gives the rest
+                depth_m, ids = self._renderer.depth_and_ids(self.camera)
+                images["depth_m"][row], images["segmentation"][row] = (
+                    torch.as_tensor(depth_m),
+                    torch.as_tensor(ids),
                 )
+                continue
+            view = self._renderer.view(self.camera, with_depth="depth_m" in self.parts)
+            images["rgb"][row], images["depth_m"][row] = (
+                torch.as_tensor(view.rgb),
+                torch.as_tensor(view.depth_m),
+            )
             if "segmentation" in self.parts:
                 images["segmentation"][row] = torch.as_tensor(self._renderer.segmentation(self.camera))
         return {part: images[part] for part in self.parts}

@@ -208,7 +208,7 @@ class BatchEnv:
         obs = self._observe()
         if is_bad:  # what a diverged environment shows is its last good observation
             obs = {k: torch.where(fault[:, None], self._obs[k], v) for k, v in obs.items()}
-        achieved, desired = obs["achieved_goal"], obs["desired_goal"]
+        achieved, desired = self._judged(obs, fault), obs["desired_goal"]
         success = self.task.success(achieved, desired)
         reward, shaping = self._scores.add(achieved, desired, success, fault if is_bad else None)
         success = success & ~fault
@@ -327,15 +327,24 @@ class BatchEnv:
 
     def _observe(self) -> Obs:
         self._noise.draw()
+        parts = self._parts()
+        perceived = self.task.perceived_goal()
+        achieved = self.task.achieved_goal() if perceived is None else perceived
         obs = {
-            "observation": torch.cat(list(self._parts().values()), -1),
-            "achieved_goal": self.task.achieved_goal().clone(),
+            "observation": torch.cat(list(parts.values()), -1),
+            "achieved_goal": achieved.clone(),
             "desired_goal": self.desired_goal.clone(),
         }
         hidden = self.task.privileged()
         if hidden:
             obs["privileged"] = torch.cat(list(hidden.values()), -1)
         return obs
+
+    def _judged(self, obs: Obs, fault: Tensor) -> Tensor:
+        """Return what is truly achieved, even where the observations only say what is perceived."""
+        if self.task.perceived_goal() is None:
+            return obs["achieved_goal"]
+        return torch.where(fault[:, None], self._obs["achieved_goal"], self.task.achieved_goal())
 
     def _parts(self) -> dict[str, Tensor]:
         """Return the parts of the observation, by name."""

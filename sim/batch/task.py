@@ -205,6 +205,13 @@ class Task(ABC):
     def achieved_goal(self) -> Tensor:
         """Return what is achieved now, (num_envs, goal)."""
 
+    def perceived_goal(self) -> Tensor | None:
+        """Return what observations say is achieved, (num_envs, goal); None: the truth.
+
+        Success and rewards of a step are of the truth, whatever is perceived.
+        """
+        return None
+
     @abstractmethod
     def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
         """Return whether the goal is achieved, (..., goal) to (...) bool; pure."""

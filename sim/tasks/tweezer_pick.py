@@ -34,8 +34,10 @@ from sim.tasks.reorient import quat_mul
 from sim.tasks.small_objects import OBJECTS_M, draw_objects, lying, unseen_objects
 from sim.tasks.synergy import Synergy
 from sim.tasks.tool_hand import TOOL_NOISE, observe_tool, read_tool
+from sim.tasks.tweezer_estimate import Known, TweezerEstimates
 from sim.tasks.tweezer_grasp import GRIP_M, TweezerGrasp
 from sim.tasks.tweezer_hand import TweezerHandConfig
+from sim.tasks.tweezer_sight import add_tool_camera
 from sim.tasks.views import add_goal_marker, add_light, add_view
 from sim.tools.base import ToolHandle
 from sim.tools.tweezers import TweezersConfig, add_tweezers
@@ -55,6 +57,8 @@ NOISE: Final = {
     "object_size": 0.0005,
 }
 """Noise of what is sensed [rad], [rad/s], [m]: an arm and a camera fit for things of 4 mm."""
+SEEN: Final = ("object_pos", "object_quat", "object_size")
+"""Of these, what a camera sees instead; its errors are its own."""
 OBJECT_SETS: Final = ("trained", "unseen")
 HANDS: Final = ("synergy", "joints", "policy")
 _ROOT_HEIGHT_M = 0.1  # of the hand's root beyond the flange
@@ -82,6 +86,9 @@ class TweezerPickConfig(TaskConfig):
             opening, is an entry of the action.
         low_level: The lower level, with `hand: policy`: a folder, or the experiment whose weights ship.
         ticks: Times per control step that arm and hand are controlled; `decimation` is a multiple of it.
+        source: Where what is known of tweezers and object comes from: `state`, the simulation's; `camera`,
+            estimates from the cloud of a depth camera, rendered once per control step, with `hand: policy`.
+            Success is judged by the state either way.
     """
 
     physics_dt: float = 0.004
@@ -96,6 +103,7 @@ class TweezerPickConfig(TaskConfig):
     hand: Literal["synergy", "joints", "policy"] = "synergy"
     low_level: str = "tweezer_hand"
     ticks: int = 1
+    source: Literal["state", "camera"] = "state"
 
     def __post_init__(self) -> None:
         """Refuse what is not there."""
@@ -103,6 +111,10 @@ class TweezerPickConfig(TaskConfig):
         for name, known in (("objects", OBJECT_SETS), ("hand", HANDS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; there are {', '.join(known)}")
+        if self.source == "camera" and self.hand != "policy":
+            raise ValueError(
+                f"source=camera needs hand=policy, an upper level that looks at times; hand is {self.hand}"
+            )
         if self.ticks < 1 or self.decimation % self.ticks:
             raise ValueError(
                 f"decimation is {self.decimation}, no multiple of {self.ticks} ticks; change one"
@@ -178,6 +190,8 @@ class TweezerPick(Task):
             add_solid(spec, f"object{k}", solid, (0.0, 0.0, 0.05))
         add_goal_marker(spec, size_m=0.006)
         add_light(spec)
+        if self.config.source == "camera":
+            add_tool_camera(spec)
         add_view(spec, eye=(0.68, -0.3, 0.19), target=(0.46, 0.0, 0.105))
         return spec
 
@@ -204,6 +218,10 @@ class TweezerPick(Task):
         self.heights_m = torch.tensor([h for h, _ in self._flat], device=device)
         rest, self._start_ctrl, self._ends = self._hold(physics)
         self._rest = torch.as_tensor(rest, dtype=torch.float32, device=device)
+        self._estimates: TweezerEstimates | None = None
+        self._pending_sight = self.chosen[:0]
+        if self.config.source == "camera":
+            self._estimates = TweezerEstimates(physics, self.ee)
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
@@ -230,6 +248,7 @@ class TweezerPick(Task):
         count = 1.0 + difficulty * (len(OBJECTS_M) - 1)
         chosen = torch.clamp((random.uniform("object")[:, 0] * count).long(), max=len(OBJECTS_M) - 1)
         self._pending = chosen
+        self._pending_sight = random.bits("sight", 1)[:, 0]
         at = random.uniform("place", -1.0, 1.0, 2) * difficulty[:, None]
         at = at * torch.tensor(c.region_m, device=at.device) + self.middle_m
         yaw = random.uniform("yaw", -c.yaw_rad, c.yaw_rad)[:, 0] * difficulty
@@ -251,10 +270,22 @@ class TweezerPick(Task):
     def after_reset(self, ids: Tensor) -> None:
         """See `Task.after_reset`."""
         self.chosen[ids] = self._pending
+        if self._estimates is not None:
+            self._estimates.begin(ids, self._pending_sight)
+
+    def after_step(self) -> None:
+        """See `Task.after_step`."""
+        if self._estimates is not None:
+            self._estimates.step()
 
     def memory(self) -> dict[str, Tensor]:
         """See `Task.memory`."""
-        return {"chosen": self.chosen}
+        return {"chosen": self.chosen} | ({} if self._estimates is None else self._estimates.memory())
+
+    @property
+    def estimates(self) -> Known | None:
+        """What the camera last showed; None where it is not the source."""
+        return None if self._estimates is None else self._estimates.now
 
     @property
     def object_pos(self) -> Tensor:
@@ -267,6 +298,11 @@ class TweezerPick(Task):
         return self._xquat[self._all, self._ids[self.chosen]]
 
     @property
+    def object_size(self) -> Tensor:
+        """Its width, and half its height as it lies [m], (num_envs, 2)."""
+        return torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1)
+
+    @property
     def tip_pos(self) -> Tensor:
         """Middle between the tweezers' tips [m], (num_envs, 3)."""
         return (self._tips[0].pos + self._tips[1].pos) / 2
@@ -274,7 +310,12 @@ class TweezerPick(Task):
     @property
     def tip_axis(self) -> Tensor:
         """From the right to the left arm of the tweezers: the axis along which they close, (num_envs, 3)."""
-        return self._grip.mat[:, :, 1]
+        return self.tool_mat[:, :, 1]
+
+    @property
+    def tool_mat(self) -> Tensor:
+        """Axes of the tweezers' left arm at rest as columns, (num_envs, 3, 3): z along it to the tips."""
+        return self._grip.mat
 
     @property
     def opening(self) -> Tensor:
@@ -298,22 +339,36 @@ class TweezerPick(Task):
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`: arm, tips and object; then the hand, unless a lower level works it."""
         ee = read_ee(self, "arm_pos", self.arm, self.ee, self.reach)
-        tip_pos, tip_axis = self._read_tips(ee)
-        size = torch.stack((self.widths_m[self.chosen], self.heights_m[self.chosen]), -1)
+        hand, known = self.observe_hand(), self._known(ee)
         seen = {
             "arm_pos": self.sense("arm_pos", self.arm.pos),
             "arm_vel": self.sense("arm_vel", self.arm.vel),
             "squeezed": self.squeezed[:, None],
             "ee_pos": ee.pos,
             "ee_axes": ee.mat[:, :, :2].flatten(1),
-            "tip_pos": tip_pos,
-            "tip_axis": tip_axis,
-            "tip_to_object": self.sense("object_pos", self.object_pos) - tip_pos,
-            "object_quat": self.sense_quat("object_quat", self.object_quat),
-            "object_size": self.sense("object_size", size),
+            "tip_pos": known.tip_pos,
+            "tip_axis": known.tip_axis,
+            "tip_to_object": known.object_pos - known.tip_pos,
+            "object_quat": known.object_quat,
+            "object_size": known.object_size,
         }
-        hand = self.observe_hand()
-        return seen | ({"opening": hand["opening"]} if self.config.hand == "policy" else hand)
+        return seen | ({"opening": known.opening} if self.config.hand == "policy" else hand)
+
+    def _known(self, ee: PoseReading) -> Known:
+        """Return what is known of tweezers and object, where arm and hand are read to be."""
+        if self._estimates is not None:  # the camera hangs on the arm, so what it sees moves with the reading
+            seen = self._estimates.look()
+            points = {name: ee.point(getattr(seen, name)) for name in ("tip_pos", "object_pos")}
+            return replace(seen, tip_axis=ee.vector(seen.tip_axis), **points)
+        tip_pos, tip_axis = self._read_tips(ee)
+        return Known(
+            tip_pos=tip_pos,
+            tip_axis=tip_axis,
+            opening=self.sense("opening", self.opening),
+            object_pos=self.sense("object_pos", self.object_pos),
+            object_quat=self.sense_quat("object_quat", self.object_quat),
+            object_size=self.sense("object_size", self.object_size),
+        )
 
     def _read_tips(self, ee: PoseReading) -> tuple[Tensor, Tensor]:
         """Return the tips' middle [m] and axis, (num_envs, 3) each, where arm and hand are read to be."""
@@ -327,6 +382,11 @@ class TweezerPick(Task):
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
         return self.object_pos
+
+    def perceived_goal(self) -> Tensor | None:
+        """See `Task.perceived_goal`: where the camera sees the object."""
+        known = self.estimates
+        return None if known is None else known.object_pos
 
     def success(self, achieved: Tensor, desired: Tensor) -> Tensor:
         """See `Task.success`."""
@@ -356,7 +416,8 @@ class TweezerPick(Task):
         """See `Task.randomization`."""
         if preset == "nominal":
             return NOMINAL
-        return replace(RANDOMISED, obs_noise=NOISE, push_n=1.0, push_body=self.handle.body)
+        noise = NOISE if self._estimates is None else {k: v for k, v in NOISE.items() if k not in SEEN}
+        return replace(RANDOMISED, obs_noise=noise, push_n=1.0, push_body=self.handle.body)
 
     def _hold(self, physics: Physics) -> tuple[FloatArray, Tensor, tuple[Tensor, Tensor]]:
         """Return positions at rest (nq,), controls (nu,) and the hand's [open, closed] targets."""
