@@ -235,6 +235,7 @@ def peer(domain: int) -> None:
 
     def on_stream(message: Any, info: Any) -> None:
         rate_hz, count = (int(word) for word in message.data.split())
+        until(lambda: images[rate_hz].num_subscribers)
         frame = image(make)
         due_s = time.monotonic()
         for i in range(count):
