@@ -26,6 +26,9 @@ from cyclonedds.topic import Topic
 _MAX_PROCESSES: Final = 60
 """Processes of one domain that find one another on one machine without multicast."""
 
+_LARGE_PACKETS: Final = "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>64000B</FragmentSize>"
+"""On loopback: fewer, larger packets, of which the kernel's buffer holds more of an image."""
+
 _lock = threading.Lock()
 
 
@@ -115,7 +118,7 @@ def configuration(interface: str) -> str:
     is_loopback = interface in ("lo", "127.0.0.1", "::1")
     peers = ["localhost"] if is_loopback else []
     peers += [peer for peer in os.environ.get("ROS_STATIC_PEERS", "").split(";") if peer]
-    multicast = "" if not is_loopback else "<AllowMulticast>false</AllowMulticast>"
+    multicast = "" if not is_loopback else f"<AllowMulticast>false</AllowMulticast>{_LARGE_PACKETS}"
     hosts = "".join(f"<Peer address={quoteattr(peer)}/>" for peer in peers)
     discovery = (
         f"<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>{_MAX_PROCESSES}"
