@@ -754,8 +754,10 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     from hardware.observer import Observer
     from hardware.policy_runner import PolicyRunner, check_fit
     from hardware.robot_client import open_robot, reaches_reality, watch_cameras
+    from hardware.trial import Trial
     from policies.actions import Decoder
     from policies.onnx_policy import OnnxPolicy
+    from policies.runs import new_run_folder
     from vlm_agent.trace import NullTrace
 
     cfg, policy = cfg.copy(), OnnxPolicy(Path(cfg.policy))
@@ -769,6 +771,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     observe, runner = instantiate(cfg.observe), instantiate(cfg.runner)
     if observe.joint_names:
         deployment = deployment.renamed(observe.joint_names)
+    deployment = deployment.scaled(float(cfg.action.scale))
     with ExitStack() as parts:
         robot_model = instantiate(cfg.robot.model) if cfg.robot.kinematics is not None else None
         has_forward, found = cfg.robot.kinematics is not None, []
@@ -793,7 +796,13 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         found.append(kinematics)
         if runner.arm is None:
             runner = replace(runner, arm=dry_run or not is_real)
-        loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner)
+        trial = None
+        if (folder := new_run_folder(cfg.run_dir, cfg.robot.name)) is not None:
+            trial = Trial(bus, folder / "bag", interface)
+            parts.callback(trial.close)
+            client.driver.on_sent(trial.sent)
+            client.driver.on_fault(lambda fault: trial.said(str(fault)))
+        loop = PolicyRunner(bus, robot, client.guard, policy, observer, decoder, period_s, runner, trial)
         managed = Lifecycle(
             bus,
             is_active=lambda: client.guard.may_move,

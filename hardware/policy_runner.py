@@ -21,6 +21,7 @@ from hardware.bus import SENSOR, Bus
 from hardware.guard import Guard
 from hardware.inference import Inference
 from hardware.observer import Observer
+from hardware.trial import Trial
 from hardware.watchdog import Fault, FaultKind
 from perception_tools.geometry import FloatArray
 from policies.actions import Decoder
@@ -120,6 +121,7 @@ class PolicyRunner:
         decoder: What its actions mean.
         period_s: Control period [s], the safety filter's.
         config: Settings.
+        trial: Records what the policy sees and wants, None records nothing.
 
     Raises:
         ValueError: The policy's step is no whole number of control periods, or its actions are others than
@@ -136,7 +138,9 @@ class PolicyRunner:
         decoder: Decoder,
         period_s: float,
         config: RunnerConfig | None = None,
+        trial: Trial | None = None,
     ) -> None:
+        self._trial = trial
         self._robot, self._guard, self._observer, self._decoder = robot, guard, observer, decoder
         self._bus, self._config, self._period_s = bus, config or RunnerConfig(), period_s
         check_fit(policy.spec, decoder, period_s)
@@ -247,6 +251,8 @@ class PolicyRunner:
         obs = self._observer(self._robot.state())
         self._inference.submit(obs, reset=self._is_new)
         self._submitted_s, self._is_new = time.monotonic(), False
+        if self._trial is not None:
+            self._trial.observed(np.concatenate(list(obs.values())))
         if self._obs_out.num_subscribers:
             self._obs_out.publish(self._bus.message(_ARRAY, data=np.concatenate(list(obs.values()))))
 
@@ -264,6 +270,8 @@ class PolicyRunner:
         self._late_in_row, state = 0, self._robot.state()
         self._command = self._with_gripper(self._decode(action, state))
         self.timings.steps += 1
+        if self._trial is not None:
+            self._trial.acted(np.asarray(action))
         if self._action_out.num_subscribers:
             self._action_out.publish(self._bus.message(_ARRAY, data=np.asarray(action, np.float64)))
 

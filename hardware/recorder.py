@@ -94,13 +94,20 @@ class Recorder:
         self._writer.add_topic(subscription.topic, topic.type, topic.qos)
         opened.set()
 
-    def write(self, topic: str, type_name: str, message: Message) -> None:
-        """Write a message of one's own, which need not be published; callable from any thread."""
+    def write(self, topic: str, type_name: str, message: Message, stamp_ns: int = 0) -> None:
+        """Write a message of one's own, which need not be published; callable from any thread.
+
+        Args:
+            topic: Absolute name.
+            type_name: Its type.
+            message: The message.
+            stamp_ns: When it came about [ns]; 0 is now.
+        """
         with self._lock:
             if topic not in self._own:
                 self._writer.add_topic(topic, type_name)
                 self._own[topic] = type_name
-        self._writer.write(topic, time.time_ns(), self._bus.serialize(type_name, message))
+        self._writer.write(topic, stamp_ns or time.time_ns(), self._bus.serialize(type_name, message))
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -94,6 +94,7 @@ class RosRobot:
         self._braked = threading.Event()
         self._braked.set()
         self._listeners: list[Callable[[Fault], None]] = []
+        self._sent_to: list[Callable[[FloatArray], None]] = []
         self._events: list[tuple[float, Fault]] = []
         self._faults: list[Fault] = []
         self._setpoint: FloatArray | None = None
@@ -214,6 +215,10 @@ class RosRobot:
         """The last setpoint sent since the start or the last stop, (num_joints,)."""
         return None if self._setpoint is None else self._setpoint.copy()
 
+    def on_sent(self, listener: Callable[[FloatArray], None]) -> None:
+        """Tell somebody of every setpoint that goes out, braking included; must return at once."""
+        self._sent_to.append(listener)
+
     def on_fault(self, listener: Callable[[Fault], None]) -> Callable[[], None]:
         """Tell `listener` of faults as they are latched; it must not wait. Call the result to forget it."""
         self._listeners.append(listener)
@@ -325,6 +330,8 @@ class RosRobot:
         for outlet in self._outlets:
             outlet.send(setpoint)
         self._setpoint, self._setpoint_vel = joint_pos, joint_vel
+        for listener in self._sent_to:
+            listener(joint_pos)
 
     def execute(self, trajectory: JointTrajectory, cancel: threading.Event) -> MotionResult:
         """Follow a timed trajectory, blocking on the robot's clock; `cancel` brings it to rest early."""
