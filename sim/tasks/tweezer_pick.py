@@ -416,7 +416,7 @@ class TweezerPick(Task):
         """See `Task.randomization`."""
         if preset == "nominal":
             return NOMINAL
-        noise = NOISE if self._estimates is None else {k: v for k, v in NOISE.items() if k not in SEEN}
+        noise = NOISE if self.config.source == "state" else {k: v for k, v in NOISE.items() if k not in SEEN}
         return replace(RANDOMISED, obs_noise=noise, push_n=1.0, push_body=self.handle.body)
 
     def _hold(self, physics: Physics) -> tuple[FloatArray, Tensor, tuple[Tensor, Tensor]]:
