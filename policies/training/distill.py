@@ -3,6 +3,8 @@
 DAgger (Ross et al., 2011, arXiv 1011.0686) in the form of Chen et al., 2022 (Visual Dexterity, arXiv
 2211.11744): the student acts, the teacher says what it would have done; the loss is the negative
 log-likelihood of the teacher's mean action, and the squared error of a head that tells the error left.
+Unlike theirs the student is also told the object's axes and the goal's, of these clouds and of clouds turned
+at random: without that it does not learn to relate the two in any time that a CPU has.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from policies.cloud_nets import CloudNet
+from policies.cloud_nets import AXES, CloudNet
 from policies.networks import PolicyNet
 from policies.policy import PolicySpec
 from policies.training.rsl_models import load_module
@@ -22,6 +24,9 @@ from policies.training.trainer import Diverged, TrainingEnv, check_finite
 
 ERROR_WEIGHT = 0.5
 """Of the squared error of the head, relative to the log-likelihood."""
+
+TURNED_EVERY = 2
+"""Of how many clouds one is turned at random, for the axes to be told from any orientation."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,14 @@ class DistillConfig:
         least_std: The least that it becomes.
         teacher_steps: Environment steps in which the share of environments where the teacher acts falls
             from 1 to 0.
-        obs: What the student reads: vectors first, the cloud last.
-        cloud: Name of the entries of the observation that are the cloud.
+        obs: What the student reads: vectors first, the clouds last.
+        clouds: Names of its entries that are the clouds of the scene and of the goal.
         channels: Numbers per point.
         error: Name of the observation's entry, somewhere in the environment's observations, that is the
             error left.
+        axes: Names of the observation's entries, nine each, that are the object's axes as it is and as it
+            should be: rotation matrices row by row. The student learns to tell them from the cloud.
+        axes_weight: Of the squared errors of those, relative to the log-likelihood.
         stop_below: Below this error the hand is to hold still, 0 for never.
         resume_above: Above this told error it goes on.
         point_sizes: Layers of the MLP on each point.
@@ -65,9 +73,11 @@ class DistillConfig:
     least_std: float = 0.1
     teacher_steps: int = 50_000
     obs: str = "observation"
-    cloud: str = "cloud"
-    channels: int = 7
+    clouds: tuple[str, str] = ("cloud", "goal_cloud")
+    channels: int = 6
     error: str = "angle.0"
+    axes: tuple[str, str] = ("object_axes", "goal_axes")
+    axes_weight: float = 50.0
     stop_below: float = 0.3
     resume_above: float = 0.36
     point_sizes: tuple[int, ...] = (64, 128, 256)
@@ -141,6 +151,8 @@ class Distill:
         self._error = Columns(spec, (config.error,), "error")
         torch.manual_seed(seed)
         self.student = make_student(spec, config).to(self.device)
+        names = tuple(f"{name}.{k}" for name in config.axes for k in range(AXES))
+        self._axes = Columns(spec, names, "axes")
         self.log_std = nn.Parameter(torch.full(spec.action.shape, config.init_std, device=self.device).log())
         if config.student:
             self._load_student(config.student)
@@ -243,18 +255,20 @@ class Distill:
     @torch.no_grad()
     def _rollout(self, share: float) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Act for a while; return what was seen and told, and what happened."""
-        rows: dict[str, list[Tensor]] = {"obs": [], "action": [], "error": [], "is_first": []}
+        rows: dict[str, list[Tensor]] = {k: [] for k in ("obs", "action", "error", "axes", "is_first")}
         sums, ended = dict[str, float](), 0
         is_taught = torch.rand(self.env.num_envs, device=self.device) < share
         for _ in range(self.config.num_steps_per_env):
             seen = self._obs[self.config.obs].to(self.device)
             action, error = (v.to(self.device) for v in self._told(self._obs))
-            for name, value in zip(rows, (seen, action, error, self._is_first), strict=True):
+            axes = self._axes.of(self._obs).unflatten(-1, (2, AXES)).to(self.device)
+            for name, value in zip(rows, (seen, action, error, axes, self._is_first), strict=True):
                 if not bool(torch.isfinite(value).all()):
                     raise Diverged(f"{name} is not finite; training stopped and the last checkpoint is kept")
                 rows[name].append(value)
-            mean, _, self._hidden = self.student.unroll(seen[None], self._is_first[None], self._hidden)
-            acted = torch.where(is_taught[:, None], action, mean[0].clamp(-1.0, 1.0))
+            mean, told, _, self._hidden = self.student.unroll(seen[None], self._is_first[None], self._hidden)
+            own = torch.where((told[0] < self.config.stop_below)[:, None], 0.0, mean[0].clamp(-1.0, 1.0))
+            acted = torch.where(is_taught[:, None], action, own)
             self._obs, _, terminated, truncated, info = self.env.step(acted.to(self.env.device))
             self._is_first = (terminated | truncated).to(self.device)
             for name, values in info.get("episode", {}).items():
@@ -265,29 +279,54 @@ class Distill:
 
     def _learn(self, data: Mapping[str, Tensor], hidden: Tensor) -> dict[str, float]:
         """Fit the student to what it was told, backwards through the steps of this rollout."""
-        c, sums, num = self.config, torch.zeros(3, device=self.device), 0
+        c, sums, num = self.config, torch.zeros(4, device=self.device), 0
         for _ in range(c.epochs):
             order = torch.randperm(self.env.num_envs, device=self.device)
             for ids in order.tensor_split(c.minibatches):
                 part = {k: v[:, ids] for k, v in data.items()}
-                mean, error, _ = self.student.unroll(part["obs"], part["is_first"], hidden[ids])
+                mean, error, axes, _ = self.student.unroll(part["obs"], part["is_first"], hidden[ids])
                 gap = (mean - part["action"]).square()
                 log_std = self.log_std.clamp(min=torch.tensor(c.least_std).log().item())
                 likelihood = (0.5 * gap / torch.exp(2.0 * log_std) + log_std).sum(-1).mean()
                 error_loss = (error - part["error"]).square().mean()
-                loss = likelihood + ERROR_WEIGHT * error_loss
+                axes_loss = (axes - part["axes"]).square().mean() + self._turned_loss(part)
+                loss = likelihood + ERROR_WEIGHT * error_loss + c.axes_weight * axes_loss
                 self.optimizer.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(self._parameters(), c.max_grad_norm)
                 self.optimizer.step()
-                sums += torch.stack((likelihood, gap.mean(), error_loss)).detach()
+                sums += torch.stack((likelihood, gap.mean(), error_loss, axes_loss)).detach()
                 num += 1
-        nll, gap, error = (sums / num).tolist()
+        nll, gap, error, axes = (sums / num).tolist()
         std = float(self.log_std.detach().exp().mean())
         return {
             "loss/negative_log_likelihood": nll, "loss/action_rms": gap**0.5,
-            "loss/error_rms": error**0.5, "policy/std": std,
+            "loss/error_rms": error**0.5, "loss/axes_rms": axes**0.5, "policy/std": std,
         }  # fmt: skip
+
+    def _turned_loss(self, part: Mapping[str, Tensor]) -> Tensor:
+        """Return the squared error of the axes told from clouds that were turned at random.
+
+        Scene and goal turn apart, each about the cloud's origin, so that the student sees any orientation,
+        not only those that episodes begin with.
+        """
+        _, *clouds = self.student.split(part["obs"][::TURNED_EVERY])
+        axes = part["axes"][::TURNED_EVERY]
+        turn = random_rotations(axes.shape[:-1], axes.device)
+        told = []
+        for cloud, matrix in zip(clouds, turn.unbind(-3), strict=True):
+            turned = torch.cat((cloud[..., :3] @ matrix.transpose(-1, -2), cloud[..., 3:]), -1)
+            told.append(self.student.look(turned)[1])
+        true = (turn @ axes.unflatten(-1, (3, 3))).flatten(-2)
+        return (torch.stack(told, -2) - true).square().mean()
+
+
+def random_rotations(shape: tuple[int, ...], device: torch.device | str) -> Tensor:
+    """Return rotation matrices (*shape, 3, 3), evenly distributed."""
+    x, y = torch.randn(2, *shape, 3, device=device)
+    x = nn.functional.normalize(x, dim=-1)
+    y = nn.functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
+    return torch.stack((x, y, torch.linalg.cross(x, y)), -1)
 
 
 class Columns:
@@ -330,19 +369,21 @@ def make_student(spec: PolicySpec, config: DistillConfig) -> CloudNet:
     """Return a fresh student for the observations of `spec`.
 
     Raises:
-        ValueError: If they have no cloud, or it is not the last of them.
+        ValueError: If they have no clouds, or those are not the last of them.
     """
     if config.obs not in spec.obs:
         raise ValueError(f"the environment has no observation {config.obs!r}; it has {', '.join(spec.obs)}")
-    names = spec.obs[config.obs].names
-    is_point = [name.rpartition(".")[0] == config.cloud for name in names]
-    num, vector = sum(is_point), len(names) - sum(is_point)
-    if not num or num % config.channels or any(is_point[:vector]):
+    terms = [name.rpartition(".")[0] for name in spec.obs[config.obs].names]
+    scene, goal = (terms.count(name) for name in config.clouds)
+    vector = len(terms) - scene - goal
+    order = [config.clouds[0]] * scene + [config.clouds[1]] * goal
+    if not scene or not goal or terms[vector:] != order or scene % config.channels or goal % config.channels:
         raise ValueError(
-            f"{config.obs} does not end with a cloud {config.cloud!r} of {config.channels} numbers each: "
-            "reorient needs env.task.config.cloud.source=model"
+            f"{config.obs} does not end with clouds {config.clouds[0]} and {config.clouds[1]} of "
+            f"{config.channels} numbers a point: reorient needs env.task.config.cloud.source=model"
         )
     return CloudNet(
-        [config.obs], vector, num // config.channels, config.channels, config.point_sizes,
-        config.rnn_hidden, config.head_sizes, spec.action.shape[0], config.stop_below, config.resume_above,
+        [config.obs], vector, scene // config.channels, goal // config.channels, config.channels,
+        config.point_sizes, config.rnn_hidden, config.head_sizes, spec.action.shape[0], config.stop_below,
+        config.resume_above,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,43 +36,21 @@ from sim.tasks.hand import (
 )
 from sim.tasks.parts import body_noise, observe_body
 from sim.tasks.reorient_cloud import CloudConfig, ReorientClouds
-from sim.tasks.rotations import (
-    angle_between,
-    angle_of,
-    quat_conjugate,
-    quat_mul,
-    quat_rotate,
-    rotation_vector,
+from sim.tasks.reorient_object import (
+    FLAT,
+    PROPORTIONS,
+    Shape,
+    add_object,
+    cube_rotations,
+    fourth_moments,
+    lowest_m,
+    rotation_matrix,
 )
+from sim.tasks.rotations import angle_between, angle_of, quat_conjugate, quat_mul, rotation_vector
 from sim.tasks.views import add_goal_marker, add_view
 
 Palm = Literal["up", "down", "table"]
-Shape = Literal["cube", "box", "cylinder", "capsule", "ellipsoid"]
 
-FACES: Final = (
-    ((1.0, 0.0, 0.0), (0.85, 0.15, 0.15)),
-    ((-1.0, 0.0, 0.0), (0.95, 0.55, 0.10)),
-    ((0.0, 1.0, 0.0), (0.15, 0.65, 0.25)),
-    ((0.0, -1.0, 0.0), (0.15, 0.35, 0.85)),
-    ((0.0, 0.0, 1.0), (0.95, 0.90, 0.20)),
-    ((0.0, 0.0, -1.0), (0.93, 0.93, 0.93)),
-)
-"""Outward normal and colour of each face."""
-
-_PROPORTIONS: Final[dict[str, Vec3]] = {
-    "cube": (1.0, 1.0, 1.0),
-    "box": (1.2, 1.0, 0.8),
-    "cylinder": (1.0, 1.0, 1.1),
-    "capsule": (0.85, 0.85, 1.4),
-    "ellipsoid": (1.25, 1.0, 0.9),
-}
-_GEOM: Final = {
-    "cube": mujoco.mjtGeom.mjGEOM_BOX,
-    "box": mujoco.mjtGeom.mjGEOM_BOX,
-    "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
-    "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
-    "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
-}
 _STARTS: Final = 8
 _SETTLE_S: Final = 4.0
 _MIN_TURN_RAD: Final = 0.6
@@ -96,6 +73,7 @@ class ReorientWeights:
     Attributes:
         angle: On the angle to the goal [1/rad].
         aligned: On 1 / (angle + 0.1 rad), the main term of Chen et al.
+        progress: On the angle that a step turned towards the goal [1/rad]; not relabelled with other goals.
         success: Where the goal is achieved, every step.
         position: On the distance of the object from where it starts [1/m].
         tips: On the mean distance of the fingertips from the object's centre [1/m].
@@ -108,6 +86,7 @@ class ReorientWeights:
 
     angle: float = -1.0
     aligned: float = 0.1
+    progress: float = 0.0
     success: float = 1.0
     position: float = -10.0
     tips: float = -2.0
@@ -171,7 +150,7 @@ class ReorientConfig(HandTaskConfig):
     @property
     def half_m(self) -> FloatArray:
         """Half sizes of the object along its axes [m], (3,)."""
-        return np.array(_PROPORTIONS[self.shape]) * self.size_m / 2
+        return np.array(PROPORTIONS[self.shape]) * self.size_m / 2
 
     @property
     def facing(self) -> Literal["up", "down"]:
@@ -213,28 +192,11 @@ class Reorient(HandTask):
         half = c.half_m
         body = spec.worldbody.add_body(name="object", pos=[0.0, 0.0, 0.4])
         body.add_freejoint(name="object")
-        solid = body.add_geom(
-            name="object",
-            type=_GEOM[c.shape],
-            size=_geom_size(c.shape, half),
-            mass=c.mass_kg,
-            condim=4 if c.shape in ("cube", "box") else 6,
-            friction=[0.8, 0.003, 0.0005],
-            solref=[0.006, 1.0],
-            rgba=[0.25, 0.26, 0.28, 1.0],
-        )
-        goal = add_goal_marker(spec, size_m=0.0)
-        goal.add_geom(
-            type=_GEOM[c.shape],
-            size=solid.size,
-            rgba=[0.25, 0.26, 0.28, 1.0],
-            contype=0,
-            conaffinity=0,
-            mass=0,
-            group=1,
-        )
-        for shown, group in ((body, 2), (goal, 1)):
-            _add_faces(spec, shown, half, is_flat=c.shape in ("cube", "box"), group=group)
+        contact = {"condim": 4 if c.shape in FLAT else 6, "friction": [0.8, 0.003, 0.0005]}
+        solid = contact | {"mass": c.mass_kg, "solref": [0.006, 1.0]}
+        add_object(spec, body, c.shape, half, 2, name="object", **solid)
+        unseen = {"contype": 0, "conaffinity": 0, "mass": 0, "group": 1}
+        add_object(spec, add_goal_marker(spec, size_m=0.0), c.shape, half, 1, **unseen)
         side, z = (1.0 if c.palm == "up" else -1.0), c.root[2]
         add_view(
             spec, eye=(0.27, 0.3, z + 0.17 if c.palm == "up" else 0.1), target=(0.02, 0.05, z + 0.06 * side)
@@ -253,7 +215,7 @@ class Reorient(HandTask):
         self._rest = torch.as_tensor(np.array(starts), dtype=torch.float32, device=device)
         self._rest_targets = torch.as_tensor(targets, dtype=torch.float32, device=device)
         self._turns = torch.as_tensor(
-            _cube_rotations() if self.config.shape == "cube" else np.eye(1, 4),
+            cube_rotations() if self.config.shape == "cube" else np.eye(1, 4),
             dtype=torch.float32,
             device=device,
         )
@@ -261,7 +223,6 @@ class Reorient(HandTask):
         self._pose = slice(k, k + 7)
         self._centre = self._rest[:, k : k + 3].mean(0)
         self._shown = torch.tensor(_SHOWN_AT[self.config.facing], device=device)
-        self._down = torch.tensor([0.0, 0.0, -1.0], device=device)
         self._half = torch.as_tensor(self.config.half_m, dtype=torch.float32, device=device)
         self._goal_quat = physics.field("mocap_quat")
         self._torque = physics.field("qfrc_actuator")
@@ -272,6 +233,7 @@ class Reorient(HandTask):
             torch.zeros(n, dtype=torch.int64, device=device) for _ in range(2)
         )
         self._new_keys = self._cloud_key.clone()
+        self._angle, self._progress = (torch.zeros(n, device=device) for _ in range(2))
 
     def actions(self, physics: Physics) -> Sequence[ActionTerm]:
         """See `Task.actions`."""
@@ -282,7 +244,7 @@ class Reorient(HandTask):
 
     def _is_stopped(self) -> Tensor:
         """Return where the oracle lets the hand hold still, bool (num_envs,)."""
-        return angle_between(self.object.quat, self._goal_quat[:, 0]) < self.config.oracle_stop_rad
+        return self._left() < self.config.oracle_stop_rad
 
     def reset(self, state: ResetState, random: EnvRandom, difficulty: Tensor) -> Tensor:
         """See `Task.reset`: the object rests in the hand, for a cube with any face up."""
@@ -304,25 +266,34 @@ class Reorient(HandTask):
     def after_reset(self, ids: Tensor) -> None:
         """See `Task.after_reset`."""
         self._cloud_key[ids], self._cloud_step[ids] = self._new_keys, 0
+        self._angle[ids] = self._left()[ids]
 
     def after_step(self) -> None:
         """See `Task.after_step`."""
         self._cloud_step += 1
+        angle = self._left()
+        self._progress = self._angle - angle
+        self._angle.copy_(angle)
+
+    def _left(self) -> Tensor:
+        """Return the angle to the goal that is shown [rad], (num_envs,)."""
+        return angle_between(self.object.quat, self._goal_quat[:, 0])
 
     def memory(self) -> dict[str, Tensor]:
-        """See `Task.memory`: what the noise of clouds is drawn from."""
+        """See `Task.memory`: the last angle, and what the noise of clouds is drawn from."""
+        memory = {"angle": self._angle} if self.config.weights.progress else {}
         if self._clouds is None:
-            return {}
-        return {"cloud_key": self._cloud_key, "cloud_step": self._cloud_step}
+            return memory
+        return memory | {"cloud_key": self._cloud_key, "cloud_step": self._cloud_step}
 
     def observe(self) -> dict[str, Tensor]:
         """See `Task.observe`: the state, or what a student sees."""
         if self._clouds is None:
             seen = observe_body(self, "object", self.object)
             return self._state(self.observe_hand(), self.tip_reading(), seen)
-        cloud = self._clouds.read(mix(self._cloud_key ^ self._cloud_step))
-        joint_pos = self.sense("joint_pos", self.hand.pos)
-        return {"joint_pos": joint_pos, "target": self.targets, "cloud": cloud}
+        scene, goal = self._clouds.read(mix(self._cloud_key ^ self._cloud_step))
+        hand = self.observe_hand() | {"last_action": self.last_action}
+        return hand | {"cloud": scene, "goal_cloud": goal}
 
     def _truth(self) -> dict[str, Tensor]:
         """Return what is observed of the state, without noise."""
@@ -337,13 +308,17 @@ class Reorient(HandTask):
         return hand | seen | {"tip_to_object": (tips - pos[:, None]).flatten(1)}
 
     def privileged(self) -> dict[str, Tensor]:
-        """See `Task.privileged`: what is left to turn, of the goal that is shown; and the last action.
+        """See `Task.privileged`: what is left to turn, of the goal that is shown; the last action; the sides.
 
-        For students also the state, which their teachers observe.
+        For students also the state, which their teachers observe, and the axes that they learn to tell.
         """
         left = quat_mul(self._goal_quat[:, 0], quat_conjugate(self.object.quat))
         parts = {"turn": rotation_vector(left), "angle": angle_of(left), "last_action": self.last_action}
-        return parts if self._clouds is None else self._truth() | parts
+        parts |= {"sides": fourth_moments(self.object.quat)}
+        if self._clouds is None:
+            return parts
+        now, goal = (rotation_matrix(q).flatten(1) for q in (self.object.quat, self._goal_quat[:, 0]))
+        return self._truth() | parts | {"object_axes": now, "goal_axes": goal}
 
     def achieved_goal(self) -> Tensor:
         """See `Task.achieved_goal`."""
@@ -388,6 +363,7 @@ class Reorient(HandTask):
     def shaping_terms(self) -> Mapping[str, ShapingTerm]:
         """See `Task.shaping_terms`."""
         terms = {
+            "progress": lambda: self._progress,
             "position": lambda: self.distance,
             "tips": self._tip_distance,
             "speed": lambda: torch.linalg.vector_norm(self.object.angvel, dim=-1),
@@ -402,15 +378,7 @@ class Reorient(HandTask):
     @property
     def clearance(self) -> Tensor:
         """Height of the object's lowest point over the table [m], (num_envs,)."""
-        down = quat_rotate(quat_conjugate(self.object.quat), self._down)
-        x, y, z = (down * self._half).abs().unbind(-1)
-        round_xy = torch.sqrt(x * x + y * y)
-        reach = {
-            "cylinder": lambda: round_xy + z,
-            "capsule": lambda: self._half[0] + (z / self._half[2]) * (self._half[2] - self._half[0]),
-            "ellipsoid": lambda: torch.sqrt(x * x + y * y + z * z),
-        }.get(self.config.shape, lambda: x + y + z)()
-        return self.object.pos[:, 2] - reach
+        return self.object.pos[:, 2] - lowest_m(self.object.quat, self.config.shape, self._half)
 
     def _power(self) -> Tensor:
         power = (self._torque[:, self.hand.dofs] * self.hand.vel).abs().sum(-1)
@@ -422,7 +390,7 @@ class Reorient(HandTask):
             return NOMINAL
         noise = HAND_NOISE | body_noise("object")
         if self.config.cloud.source != "none":  # clouds have a noise of their own
-            noise = {"joint_pos": HAND_NOISE["joint_pos"]}
+            noise = dict(HAND_NOISE)
         return replace(RANDOMISED, obs_noise=noise, push_n=0.5, push_body="object")
 
     def _tip_distance(self) -> Tensor:
@@ -465,7 +433,7 @@ class Reorient(HandTask):
             posture = np.array([0.0, 0.65, 0.75, 0.65] * 3 + [1.15, 0.35, 0.5, 0.7])
             return posture, posture
         x, y, z = _CENTRE["down"]
-        half = self.config.size_m * _PROPORTIONS[self.config.shape][2] / 2
+        half = self.config.size_m * PROPORTIONS[self.config.shape][2] / 2
         reach = TipReach()
 
         def around(inset_m: float) -> FloatArray:
@@ -521,44 +489,3 @@ class SmoothedTargets:
     def memory(self) -> dict[str, Tensor]:
         """See `ActionTerm.memory`."""
         return {"smoothed": self._last}
-
-
-def _geom_size(shape: str, half: FloatArray) -> list[float]:
-    x, y, z = (float(v) for v in half)
-    return {"cylinder": [x, z, 0.0], "capsule": [x, z - x, 0.0]}.get(shape, [x, y, z])
-
-
-def _add_faces(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, half: FloatArray, *, is_flat: bool, group: int
-) -> None:
-    """Draw a coloured plate on each face, or a coloured knob on each side of a round object."""
-    for k, (normal, rgb) in enumerate(FACES):
-        n = np.array(normal)
-        name = f"face{k}"
-        if spec.material(name) is None:
-            spec.add_material(name=name, rgba=[*rgb, 1.0], specular=0.2, shininess=0.3)
-        size = np.where(n != 0, 0.0004, 0.88 * half) if is_flat else np.full(3, 0.16 * half.min())
-        body.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_BOX if is_flat else mujoco.mjtGeom.mjGEOM_ELLIPSOID,
-            pos=list(n * half),
-            size=list(size),
-            material=name,
-            contype=0,
-            conaffinity=0,
-            mass=0.0,
-            group=group,
-        )
-
-
-def _cube_rotations() -> FloatArray:
-    """Return the 24 rotations of a cube onto itself, quat_wxyz, (24, 4)."""
-    quats = []
-    for order in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            mat = np.zeros((3, 3))
-            mat[range(3), order] = signs
-            if np.linalg.det(mat) > 0:
-                quat = np.zeros(4)
-                mujoco.mju_mat2Quat(quat, mat.ravel())
-                quats.append(quat)
-    return np.array(quats)

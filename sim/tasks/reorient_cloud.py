@@ -1,8 +1,9 @@
-"""What a student of `reorient` sees: one cloud of the hand, the object, and the object as it should be.
+"""What a student of `reorient` sees: clouds of the hand and the object, and of the object as it should be.
 
-After Chen et al., 2022 (Visual Dexterity, arXiv 2211.11744): scene and goal are merged, thinned to one
-point per voxel, and corrupted. Points come from the models' surfaces at the true poses (fast), or from a
-rendered depth camera. They have colours, since the shape of a cube alone does not tell its orientation.
+After Chen et al., 2022 (Visual Dexterity, arXiv 2211.11744): the clouds are thinned to one point per voxel
+and corrupted. Points come from the models' surfaces at the true poses (fast), or from a rendered depth
+camera. They have colours, since the shape of a cube alone does not tell its orientation. Theirs merges scene
+and goal into one cloud; here they stay two (see `policies.cloud_nets`).
 """
 # pyright: reportAttributeAccessIssue=false
 
@@ -26,8 +27,8 @@ from sim.batch.settings import check_ranges, check_types
 from sim.tasks.rotations import quat_rotate
 
 Source = Literal["none", "model", "camera"]
-CHANNELS: Final = ("x", "y", "z", "red", "green", "blue", "is_goal")
-"""Of a point: position from where the object starts [m] in world axes, colour in [0, 1], 1 for the goal's."""
+CHANNELS: Final = ("x", "y", "z", "red", "green", "blue")
+"""Of a point: position from where the object starts [m] in world axes, colour in [0, 1]."""
 
 _CODES: Final = 1 << 8  # voxels along an axis
 
@@ -38,10 +39,11 @@ class CloudConfig:
 
     Attributes:
         source: `none`: the state is observed; `model`: points on the models; `camera`: rendered depth.
-        points: Points that are seen in all.
+        points: Points that are seen of the scene.
+        goal_points: Points that are seen of the goal.
         voxel_m: Edge of a voxel, of which one point is kept [m].
-        object_points: Points on the object, and on its goal.
-        hand_points: Points on the hand.
+        object_points: Points on the object, and on its goal, to choose from.
+        hand_points: Points on the hand, to choose from.
         region_m: Half edge of the cube around the object's start that is looked at [m].
         width: Width of the camera's image [px].
         height: Height of the camera's image [px].
@@ -51,7 +53,8 @@ class CloudConfig:
     """
 
     source: Source = "none"
-    points: int = 384
+    points: int = 256
+    goal_points: int = 128
     voxel_m: float = 0.005
     object_points: int = 400
     hand_points: int = 600
@@ -66,7 +69,7 @@ class CloudConfig:
         """Refuse clouds of nothing."""
         check_types(self)
         check_ranges(self)
-        for name in ("points", "object_points", "hand_points", "width", "height"):
+        for name in ("points", "goal_points", "object_points", "hand_points", "width", "height"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; use 1 or more")
         for name in ("augment", "dropout"):
@@ -106,19 +109,24 @@ class ReorientClouds:
             points = sample_bodies(model, hand, config.hand_points)
             self._hand_points = tuple(torch.as_tensor(v, device=device) for v in points)
 
-    def read(self, key: Tensor) -> Tensor:
-        """Return the clouds now, (num_envs, points * channels), noise drawn from keys int64 (num_envs,)."""
+    def read(self, key: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the clouds now, noise drawn from keys int64 (num_envs,).
+
+        Returns:
+            The scene (num_envs, points * channels) and the goal (num_envs, goal_points * channels).
+        """
         goal = self._posed(self._object_points, is_goal=True)
         if self._cameras is None:
-            scene = [self._posed(self._object_points), self._posed(self._hand_points)]
-            cloud = torch.cat((*scene, goal), 1)
-            is_there = torch.ones(cloud.shape[:2], dtype=torch.bool, device=cloud.device)
+            scene = torch.cat((self._posed(self._object_points), self._posed(self._hand_points)), 1)
+            is_seen = torch.ones(scene.shape[:2], dtype=torch.bool, device=scene.device)
         else:
             scene, is_seen = self._seen(self._cameras)
-            cloud = torch.cat((scene, goal), 1)
-            is_there = torch.nn.functional.pad(is_seen, (0, goal.shape[1]), value=True)
-        cloud, is_there = corrupt(cloud, is_there, self._config, EnvRandom(key))
-        return thin(cloud, is_there, self._config, EnvRandom(key)).flatten(1)
+        c, num = self._config, scene.shape[1]
+        is_there = torch.nn.functional.pad(is_seen, (0, goal.shape[1]), value=True)
+        cloud, is_there = corrupt(torch.cat((scene, goal), 1), is_there, c, EnvRandom(key))
+        parts = ((slice(None, num), c.points), (slice(num, None), c.goal_points))
+        scene, goal = (thin(cloud[:, k], is_there[:, k], n, c.voxel_m, EnvRandom(key)) for k, n in parts)
+        return scene.flatten(1), goal.flatten(1)
 
     def close(self) -> None:
         """Release the renderer; idempotent."""
@@ -132,8 +140,7 @@ class ReorientClouds:
             pos = quat_rotate(self._goal_quat[:, :1], local)
         else:
             pos = quat_rotate(self._quat[:, body], local) + self._pos[:, body] - self._centre
-        mark = pos.new_full((*pos.shape[:2], 1), float(is_goal))
-        return torch.cat((pos, rgb.expand(len(pos), -1, -1), mark), -1)
+        return torch.cat((pos, rgb.expand(len(pos), -1, -1)), -1)
 
     def _seen(self, cameras: BatchCameras) -> tuple[Tensor, Tensor]:
         """Return what the camera sees, (num_envs, pixels, channels), and where that is in the region."""
@@ -144,7 +151,7 @@ class ReorientClouds:
         is_seen = (depth_m[..., 0] > 0.0) & (pos.abs() < self._config.region_m).all(-1)
         is_seen &= world[..., 2] > 0.5 * self._config.voxel_m  # the table tells nothing
         rgb = images["rgb"].flatten(1, 2).to(torch.float32) / 255.0
-        return torch.cat((pos, rgb, torch.zeros_like(depth_m)), -1), is_seen
+        return torch.cat((pos, rgb), -1), is_seen
 
 
 def corrupt(cloud: Tensor, is_there: Tensor, config: CloudConfig, random: EnvRandom) -> tuple[Tensor, Tensor]:
@@ -164,25 +171,24 @@ def corrupt(cloud: Tensor, is_there: Tensor, config: CloudConfig, random: EnvRan
     return torch.cat((pos, cloud[..., 3:]), -1), is_there
 
 
-def thin(cloud: Tensor, is_there: Tensor, config: CloudConfig, random: EnvRandom) -> Tensor:
-    """Keep one point per voxel, then `config.points` of those at random; the few are repeated.
+def thin(cloud: Tensor, is_there: Tensor, points: int, voxel_m: float, random: EnvRandom) -> Tensor:
+    """Keep one point per voxel, then `points` of those at random; the few are repeated.
 
     Args:
         cloud: Points (n, P, channels).
         is_there: Which of them count, bool (n, P).
-        config: Voxels and number of points.
+        points: How many are kept.
+        voxel_m: Edge of a voxel [m].
         random: Draws for these environments.
 
     Returns:
-        Points (n, config.points, channels); zeros where there is none.
+        Points (n, points, channels); zeros where there is none.
     """
     num = cloud.shape[1]
-    x, y, z = (
-        (torch.floor(cloud[..., :3] / config.voxel_m).long() + _CODES // 2).clamp(0, _CODES - 1).unbind(-1)
-    )
-    code = ((x * _CODES + y) * _CODES + z) * 2 + (cloud[..., -1] > 0.5)
+    x, y, z = ((torch.floor(cloud[..., :3] / voxel_m).long() + _CODES // 2).clamp(0, _CODES - 1)).unbind(-1)
+    code = (x * _CODES + y) * _CODES + z
     luck = (random.uniform("luck", size=num) * (1 << 24)).long()
-    beyond = 2 * _CODES**3
+    beyond = _CODES**3
     code = torch.where(is_there, code, beyond)
     order = torch.argsort((code << 24) + luck, dim=1)
     code = torch.gather(code, 1, order)
@@ -193,7 +199,7 @@ def thin(cloud: Tensor, is_there: Tensor, config: CloudConfig, random: EnvRandom
     turn = torch.where(is_kept, random.uniform("turn", size=num), 2.0)
     chosen = torch.argsort(turn, dim=1)
     count = is_kept.sum(1, keepdim=True)
-    place = torch.arange(config.points, device=cloud.device).expand(len(cloud), -1) % count.clamp(min=1)
+    place = torch.arange(points, device=cloud.device).expand(len(cloud), -1) % count.clamp(min=1)
     index = torch.gather(order, 1, torch.gather(chosen, 1, place))
     found = torch.gather(cloud, 1, index[..., None].expand(-1, -1, cloud.shape[-1]))
     return found * (count > 0)[..., None]

@@ -11,6 +11,7 @@ from sim.solvers.mpc import MpcConfig
 from sim.solvers.reorient import ReorientSolver
 from sim.tasks.registry import make_task
 from sim.tasks.reorient import ReorientWeights
+from sim.tasks.reorient_object import cube_rotations, fourth_moments
 from sim.tasks.rotations import angle_between, quat_mul
 from tests.sim.tasks import solving
 
@@ -122,6 +123,28 @@ def test_rewards_have_the_weights_of_the_config():
     assert (env.term_sums()["reward/power"] < 0).all() and (env.term_sums()["reward/power"] >= -5.0).all()
 
 
+def test_progress_adds_up_to_the_angle_that_was_turned():
+    weights = ReorientWeights(angle=0.0, aligned=0.0, success=0.0, progress=2.0)
+    env = solving.make_env("reorient", 3, weights=weights)
+    obs = env.reset(seed=4)
+    angle = angle_between(obs["achieved_goal"][:, :4], obs["desired_goal"][:, :4])
+    for _ in range(6):
+        obs, *_ = env.step(torch.ones(3, env.num_actions))
+    left = angle_between(obs["achieved_goal"][:, :4], obs["desired_goal"][:, :4])
+    assert torch.allclose(env.term_sums()["reward/progress"], 2.0 * (angle - left), atol=1e-4)
+    assert (angle - left).abs().max() > 0.02
+
+
+def test_sides_are_the_same_for_orientations_in_which_a_cube_looks_alike():
+    quat = EnvRandom(torch.arange(20)).quaternion("q")
+    sides = fourth_moments(quat)
+    for turn in cube_rotations():
+        assert torch.allclose(fourth_moments(quat_mul(quat, torch.tensor(turn).float())), sides, atol=1e-5)
+    # A third of a right angle about an edge's direction is none of them.
+    other = torch.tensor([math.cos(math.pi / 12), math.sin(math.pi / 12), 0.0, 0.0])
+    assert ((fourth_moments(quat_mul(quat, other)) - sides).norm(dim=-1) > 0.3).all()
+
+
 def test_actions_are_smoothed():
     # 0.8 of the action and 0.2 of the smoothed one before: 0.8, 0.96, and 0.192 after it has ended.
     env = solving.make_env("reorient", 1, smoothing=0.2, step_rad=0.01)
@@ -195,5 +218,5 @@ def test_the_teachers_experiment_runs_on_warp():
     changes = ["experiment=reorient_teacher", "sim=warp", "sim.device=cpu", "num_envs=2"]
     trainer = habilis.build_trainer(habilis.compose("train", changes))
     before = trainer.env_steps
-    assert all(math.isfinite(v) for v in trainer.advance().values()) and trainer.env_steps == before + 2 * 16
+    assert all(math.isfinite(v) for v in trainer.advance().values()) and trainer.env_steps == before + 2 * 32
     trainer.close()
