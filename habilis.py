@@ -596,7 +596,7 @@ def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any],
         trace = _trace(cfg, folder, episode, list(watchers), parts)
         trace.event("transport", **remote.facts(cfg.transport))
         parts.callback(
-            remote.on_fault(lambda f: trace.event("safety", rule=str(f.kind), message=str(f), count=1))
+            remote.on_trouble(lambda mode, why: trace.event("safety", rule=mode, message=why, count=1))
         )
         robot, kinematics = _safe_robot(cfg, episode.robot, instantiate(cfg.robot.model), trace)
         remote.arm()

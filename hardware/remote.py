@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from hardware.arming import Arming
+from hardware.arming import Arming, Mode
 from hardware.bus import CLOCK, Bus, BusConfig
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
@@ -18,12 +18,12 @@ from hardware.ros_robot import RosRobot, RosRobotConfig
 from hardware.settings import check_numbers
 from hardware.transforms import TransformBuffer
 from hardware.transports import open_bus
-from hardware.watchdog import Fault
 from policies.world import Episode, Judgement
 
 CLOCK_S: Final = 3.0
 """How long is listened for a clock [s]."""
-_SIM_STATE_AGE_S: Final = 1.0
+_SIM_STATE_AGE_S: Final = 3.0
+"""How old joint states of a simulated robot may be on this machine's clock: a busy machine pauses [s]."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Remote:
         guard: Its state machine.
         cameras: Cameras by name.
         transforms: What tf says.
-        listeners: Told of faults, on a thread of their own: the driver's must go on braking.
+        listeners: Told of trouble, on a thread of their own: the driver's must go on braking.
     """
 
     bus: Bus
@@ -70,16 +70,25 @@ class Remote:
     guard: Guard
     cameras: Mapping[str, RosCamera]
     transforms: TransformBuffer
-    listeners: list[Callable[[Fault], None]] = field(default_factory=list)
+    listeners: list[Callable[[str, str], None]] = field(default_factory=list)
+    _seen: list[Mode] = field(default_factory=lambda: [Mode.DISARMED])
 
-    def on_fault(self, listener: Callable[[Fault], None]) -> Callable[[], None]:
-        """Tell `listener` of faults; return a function that ends this."""
+    def on_trouble(self, listener: Callable[[str, str], None]) -> Callable[[], None]:
+        """Tell `listener` the mode and the reason whenever the robot leaves those in which it may move.
+
+        Returns:
+            A function that ends this.
+        """
         self.listeners.append(listener)
         return lambda: self.listeners.remove(listener)
 
-    def _tell(self, fault: Fault) -> None:
-        for listener in tuple(self.listeners):
-            threading.Thread(target=listener, args=(fault,), name="fault").start()
+    def look(self) -> None:
+        """Look at the mode and tell what has changed."""
+        mode = self.guard.mode
+        if mode is not self._seen[0] and mode in (Mode.HOLD, Mode.FAULT, Mode.ESTOP):
+            for listener in tuple(self.listeners):
+                listener(str(mode), self.guard.reason)
+        self._seen[0] = mode
 
     def arm(self) -> None:
         """Let it move from now on.
@@ -177,7 +186,7 @@ def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig
         bus.close()
         raise
     remote = Remote(bus, eyes, robot, guards[0], cameras, transforms)
-    robot.on_fault(remote._tell)
+    bus.timer(0.02, remote.look, group="trouble")
     return remote
 
 

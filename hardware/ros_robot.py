@@ -101,6 +101,10 @@ class RosRobot:
         self._setpoint_vel = np.zeros(len(interface.joint_names))
         self._sent_s = self._sent_clock_s = -np.inf  # on the monotonic and on the robot's clock
         self._force_n = float("nan")
+        self._moved = (
+            float("nan"),
+            float("inf"),
+        )  # simulated time when it last moved, and monotonic time then
         has_velocity = all(source.has_velocity for source in interface.states)
         self._joints = JointWatch(interface.joints, interface.watchdog, has_velocity)
         self._tracking = TrackingWatch(interface.joint_names, interface.watchdog)
@@ -265,14 +269,16 @@ class RosRobot:
         if not self._bus.config.use_sim_time:
             time.sleep(max(dt_s, 0.0))
             return
-        end_s, last_s, moved_s = self.clock() + dt_s, self.clock(), time.monotonic()
+        start_s = time.monotonic()
+        end_s = self.clock() + dt_s
         while (now_s := self.clock()) < end_s:
-            if now_s != last_s:
-                last_s, moved_s = now_s, time.monotonic()
-            elif self._stopped.is_set() and time.monotonic() - moved_s > 0.1:
-                return  # a stopped robot whose clock stands still: let the caller see the stop
-            elif time.monotonic() - moved_s > 5.0:
+            if now_s != self._moved[0]:
+                self._moved = (now_s, time.monotonic())
+            still_s = time.monotonic() - self._moved[1]
+            if still_s > 5.0:  # also in a loop of short sleeps
                 raise ConnectionError("/clock stands still; is the simulation running?")
+            if self._stopped.is_set() and still_s > 0.1 and time.monotonic() - start_s > 0.1:
+                return  # a stopped robot whose clock stands still: let the caller see the stop
             time.sleep(0.0005)
 
     # ---- commands -----------------------------------------------------------------------------

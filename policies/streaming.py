@@ -321,11 +321,13 @@ class Motion:
     def _wait_for_rest(self) -> None:
         """Let the stopped driver come to rest, as sensed: a simulated one only moves on while we wait."""
         driver, until_s = self._stream.driver, self._stream.driver.clock() + self._config.settle_s
-        while driver.clock() < until_s:
+        while (now_s := driver.clock()) < until_s:
             state = driver.state()
             if self._is_at_rest(state) and not self._stream.is_stale(state):
                 return
             driver.sleep(self._dt_s)
+            if not driver.clock() > now_s:  # its clock stands still: there is nothing to wait for
+                return
 
     # ---- outcome ------------------------------------------------------------------------------
 
