@@ -137,6 +137,29 @@ class Deployment:
         )
         return Deployment(terms, tuple(joint_names), self.achieved_goal)
 
+    def scaled(self, scale: float) -> Deployment:
+        """Return it with smaller steps: a robot that is slower than the simulation rings less.
+
+        Args:
+            scale: Share of every step, and of how far a target may lead, in (0, 1].
+
+        Raises:
+            ValueError: Out of range.
+        """
+        if not 0 < scale <= 1:
+            raise ValueError(f"action.scale is {scale}; use (0, 1]")
+
+        def smaller(term: Term) -> Term:
+            if isinstance(term, EeTerm):
+                lead_m, lead_rad = scale * term.lead_m, scale * term.lead_rad
+                steps = {"step_m": scale * term.step_m, "step_rad": scale * term.step_rad}
+                return replace(term, **steps, lead_m=lead_m, lead_rad=lead_rad)
+            if isinstance(term, JointTerm) and term.step is not None:
+                return replace(term, step=scale * term.step)
+            return term
+
+        return replace(self, terms=tuple(smaller(term) for term in self.terms))
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
         kinds = {cls: kind for kind, cls in _KINDS.items()}

@@ -81,7 +81,7 @@ def test_a_shipped_policy_reaches_its_goal_on_a_served_robot(tmp_path):
 
     goal, domain = [0.5, 0.15, 0.35], new_domain()
     with served_robot(domain, "robot=fr3", "env=stand"):
-        words = (f"policy={REACH}", f"observe.goal={goal}", "runner.seconds=8")
+        words = (f"policy={REACH}", f"observe.goal={goal}", "action.scale=0.25", "runner.seconds=14")
         code, text, figures = deploy(domain, tmp_path, "robot=fr3", *words)
     assert code == 0, text
     assert figures["mode"] == "running" and not figures["dry_run"] and figures["policy_steps"] > 20

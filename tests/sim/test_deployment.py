@@ -87,3 +87,14 @@ def test_what_is_described():
     assert isinstance(term, JointTerm) and term.step == hand.task.config.step_rad
     reach.close()
     hand.close()
+
+
+def test_steps_may_be_smaller(pair):
+    _, deployment = pair
+    for term, less in zip(deployment.terms, deployment.scaled(0.5).terms, strict=True):
+        if isinstance(term, EeTerm):
+            assert less.step_m == 0.5 * term.step_m and less.lead_m == 0.5 * term.lead_m
+        if isinstance(term, JointTerm):
+            assert less.step == 0.5 * term.step
+    with pytest.raises(ValueError, match="scale"):
+        deployment.scaled(0.0)
