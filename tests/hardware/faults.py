@@ -193,6 +193,7 @@ def rig(*deploy_words: str, policy: Path | None = None) -> Iterator[Rig]:
                     "action.kind=steps",
                     "action.step=0.02",
                     f"run_dir={folder}/trials",
+                    "runner.max_late=500",  # a busy machine is slow; this is no test of it
                     *deploy_words,
                     domain=domain,
                 )
