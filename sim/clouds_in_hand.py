@@ -95,7 +95,7 @@ class HandScenes:
         Raises:
             RenderingUnavailable: No GL; says which package to install.
         """
-        c, seed = self.config, int(mix(torch.tensor(self.config.seed * 100_003 + number))) & 0x3FFFFFFF
+        c, seed = self.config, int(mix(torch.tensor([self.config.seed * 100_003 + number]))[0]) & 0x3FFFFFFF
         task = _Watched(
             TweezerPickConfig(
                 preset="randomised", reward="sparse", hand="policy", decimation=50, ticks=5, objects_seed=seed

@@ -123,3 +123,19 @@ def test_the_camera_needs_an_upper_level():
         make_task("tweezer_pick", source="camera")
     with pytest.raises(ValueError, match="source is 'eyes'; input should be 'state' or 'camera'"):
         make_task("tweezer_pick", source="eyes")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objects", "least"), [("trained", 0.8), ("unseen", 0.65)])
+def test_the_levels_that_ship_pick_what_they_see(objects, least):
+    """Measured over 100 episodes or more: 93 % and 86 %."""
+    from policies.artifact import batch_act, load_policy
+    from policies.evaluation import EvalConfig, evaluate
+    from policies.shipped import shipped
+
+    env = solving.make_env(
+        "tweezer_pick", 48, preset="randomised", reward="sparse", objects=objects, **CAMERA
+    )
+    policy = load_policy(shipped("tweezer_pick"))
+    found = evaluate(env, batch_act(policy), EvalConfig(48, 48, 1_600_000_000), policy.reset)
+    assert found.rate >= least
