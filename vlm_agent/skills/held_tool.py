@@ -19,6 +19,8 @@ from vlm_agent.skills.motion import require_ready
 
 SQUARE = 1.25
 """Up to this ratio of its sides a footprint may be held across either."""
+LONG = 1.4
+"""From this ratio of its sides on a thing is long: maybe an egg, or held near its end."""
 _MIN_PIXELS = 12
 _LIFTED_M = 0.01
 _MISSES = 10  # readings in a row
@@ -40,7 +42,10 @@ class ToolSkillConfig:
         closed_m: Tips nearer than this hold nothing [m].
         near_m: Distance of a thing's middle from the middle of the tips at which it is between them [m].
         slack_m: Tips that are farther apart than its width by more than this do not touch it [m].
+        long_slack_m: The same for what is long, which may be held askew [m].
         give_m: Tips that hold it are nearer than its width by less than this [m].
+        narrow_share: Where a thing may be narrower than its box (`may_be_narrower`), tips that hold it are
+            apart by more than this share of its width.
         max_yaw_rad: Largest angle to world x that the policy turns the tips by [rad]; things that are turned
             more are held across a corner.
         lost_m: A tool that has moved farther than this in the hand is lost [m].
@@ -55,10 +60,12 @@ class ToolSkillConfig:
     lift_m: float = 0.09
     reach_m: float = 0.02
     clearance_m: float = 0.003
-    closed_m: float = 0.0015
+    closed_m: float = 0.001
     near_m: float = 0.009
-    slack_m: float = 0.0015
+    slack_m: float = 0.002
+    long_slack_m: float = 0.0045
     give_m: float = 0.0035
+    narrow_share: float = 0.55
     max_yaw_rad: float = 0.6
     lost_m: float = 0.05
     tolerance_m: float = 0.0015
@@ -137,6 +144,11 @@ def estimate_of(box: Box3D, tip_axis: FloatArray) -> ObjectEstimate:
     return ObjectEstimate(np.array(box.center_m, dtype=np.float64), yaw, width_m, height_m / 2)
 
 
+def may_be_narrower(box: Box3D, shape: str) -> bool:
+    """Return whether tips may hold a thing where it is narrower than its box: a ball, or what is long."""
+    return shape == "sphere" or float(box.size_m[0]) > LONG * float(box.size_m[1])
+
+
 def _half_turn(angle_rad: float) -> float:
     """Return an angle modulo a half turn, in [-pi/2, pi/2) [rad]."""
     return float(np.mod(angle_rad + np.pi / 2, np.pi) - np.pi / 2)
@@ -152,11 +164,13 @@ class Follower:
     Args:
         thing: Where it was seen.
         config: What counts.
+        is_narrower: Whether it may be narrower than its width where it is held.
     """
 
-    def __init__(self, thing: ObjectEstimate, config: ToolSkillConfig) -> None:
+    def __init__(self, thing: ObjectEstimate, config: ToolSkillConfig, is_narrower: bool = False) -> None:
         """See the class."""
-        self.thing, self._seen, self._config = thing, thing, config
+        self.thing, self._seen, self._config, self._is_narrower = thing, thing, config, is_narrower
+        self._slack_m = config.long_slack_m if is_narrower else config.slack_m
         self._offset: FloatArray | None = None
         self._lay = thing.p_world
         self._misses = 0
@@ -179,7 +193,7 @@ class Follower:
         if self._offset is None and self._is_around(reading):
             self._offset = rotation.T @ (self.thing.p_world - reading.p_tip)
             self._lay = self.thing.p_world
-        elif self._offset is not None and not self._fits(reading, 2 * self._config.slack_m):
+        elif self._offset is not None and not self._fits(reading, 2 * self._slack_m):
             self._offset = None
             self.thing = replace(self.thing, p_world=self._fallen())
         if self._offset is not None:
@@ -188,7 +202,7 @@ class Follower:
 
     def _is_around(self, reading: ToolReading) -> bool:
         """Return whether the thing is between the tips, which touch it."""
-        return self._is_near(reading) and self._fits(reading, self._config.slack_m)
+        return self._is_near(reading) and self._fits(reading, self._slack_m)
 
     def _is_near(self, reading: ToolReading) -> bool:
         """Return whether the thing is between the tips."""
@@ -211,7 +225,8 @@ class Follower:
 
     def _least_m(self) -> float:
         """Return the opening below which the tips do not hold it [m]."""
-        return max(self._config.closed_m, self._seen.width_m - self._config.give_m)
+        c, width_m = self._config, self._seen.width_m
+        return max(c.closed_m, c.narrow_share * width_m if self._is_narrower else width_m - c.give_m)
 
 
 def still_lies(box: Box3D, frame: RgbdFrame, support_z_m: float) -> bool | None:

@@ -25,6 +25,7 @@ from vlm_agent.skills.held_tool import (
     ToolSkillConfig,
     act,
     estimate_of,
+    may_be_narrower,
     require_tool,
     start,
     still_lies,
@@ -98,7 +99,8 @@ def pick_with_tool(
         return outcome
     with changing(ctx, f"pick of the {label} with the {sensor.name}"):
         _go_above(ctx, sensor.name)
-        lifted_m = _pick(ctx, thing, label, config)
+        follower = Follower(thing, config, may_be_narrower(box, str(artifact.meta.get("shape", ""))))
+        lifted_m = _pick(ctx, follower, label, config)
         gone = _is_gone(ctx, box)
         if gone is False:
             raise failure(
@@ -197,16 +199,16 @@ def _go_above(ctx: SkillContext, name: str) -> None:
     ctx.memory.tool_misses += 1
 
 
-def _pick(ctx: SkillContext, thing: ObjectEstimate, label: str, config: ToolSkillConfig) -> float:
+def _pick(ctx: SkillContext, follower: Follower, label: str, config: ToolSkillConfig) -> float:
     """Let the policy pick; return the sensed lift [m].
 
     Raises:
         ToolError: `missed`: nothing was sensed to be held up there within the time.
     """
     use = start(ctx, config.pick_policy, config.use)
+    thing = follower.thing
     goal = thing.p_world + np.array([0.0, 0.0, config.lift_m])
     step_dt = use.policy.spec.step_dt
-    follower = Follower(thing, config)
     there_s, ctx.memory.num_motions = 0.0, ctx.memory.num_motions + 1
     for _ in range(round(config.seconds / step_dt)):
         now = follower.update(use.sensor.read())
