@@ -160,7 +160,7 @@ class Node:
     def fail(self, error: BaseException) -> None:
         """End spinning because a callback raised."""
         with self._lock:
-            if self._error is None:
+            if self._error is None and not (self._is_closed and isinstance(error, BusClosed)):
                 self._error = error
             groups = tuple(self._groups.values())
         for group in groups:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import rclpy
@@ -335,6 +336,7 @@ class RosBus:
         self._error: BaseException | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._here = threading.local()  # whether a thread runs one of our callbacks
         self.is_closing = False
 
     @property
@@ -353,11 +355,8 @@ class RosBus:
         """Return a callback whose error ends the spinning, besides being raised."""
 
         def guarded(message: Any, info: Any = None) -> Any:
-            try:
+            with self._watched():
                 return callback(message) if info is None else callback(message, info)
-            except BaseException as error:
-                self._fail(error)
-                raise
 
         def guarded_one(message: Any) -> Any:
             return guarded(message)
@@ -366,9 +365,22 @@ class RosBus:
         count = callback.__code__.co_argcount - (1 if hasattr(callback, "__self__") else 0)
         return guarded_one if count == 1 else lambda message, info: guarded(message, info)
 
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Note that a callback runs on this thread, and the error that it raises."""
+        self._here.is_callback = True
+        try:
+            yield
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            self._here.is_callback = False
+
     def _fail(self, error: BaseException) -> None:
         with self._lock:
-            self._error = self._error or error
+            if not (self.is_closing and isinstance(error, BusClosed)):
+                self._error = self._error or error
         self._ended.set()
 
     def check_open(self) -> None:
@@ -484,11 +496,8 @@ class RosBus:
         self.check_open()
 
         def fired() -> None:
-            try:
+            with self._watched():
                 callback()
-            except BaseException as error:
-                self._fail(error)
-                raise
 
         made = self.node.create_timer(
             period_s,
@@ -547,12 +556,18 @@ class RosBus:
         for server in self._servers:
             server.cancel_all()
         self._ended.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if getattr(self._here, "is_callback", False):  # the executor waits for its threads
+            threading.Thread(target=self._leave, name=f"{self._config.node_name} leaves").start()
+            return
+        self._leave()
+        self._raise()
+
+    def _leave(self) -> None:
+        if self._thread is not None:
             self._thread.join(timeout=5.0)
         self._executor.shutdown(timeout_sec=5.0)
         self.node.destroy_node()
         self._context.try_shutdown()
-        self._raise()
 
 
 def _choose_interface(interface: str) -> None:
