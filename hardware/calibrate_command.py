@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from hardware.calibration.joints import (
 from hardware.calibration.live import Pictures, collect_hand_views, collect_views
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
+from hardware.signals import ENDING, ended_by_signals, interrupt
 from perception_tools.geometry import FloatArray, Transform
 from policies.robot import Robot, RobotStopped
 from policies.runs import write_json
@@ -103,7 +105,9 @@ def calibrate(invocation: Any) -> int:
     if cfg.check not in CHECKS:
         raise ValueError(f"check is {cfg.check!r}; there are: {', '.join(CHECKS)}")
     run = {"joints": _joints, "intrinsics": _intrinsics, "hand_eye": _hand_eye, "board": _print_board}
-    figures, is_good = run[cfg.check](invocation, cfg)
+    others = tuple(number for number in ENDING if number != signal.SIGINT)
+    with ended_by_signals(interrupt, others):  # they would end it without stopping the robot
+        figures, is_good = run[cfg.check](invocation, cfg)
     if invocation.json_to:
         write_json(figures, invocation.json_to)
     return 0 if is_good else 1

@@ -7,8 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from hardware.bus import Bus
 from hardware.guard import Guard
 from hardware.policy_runner import PolicyRunner
+from hardware.signals import ended_by_signals
 
 _LOG = logging.getLogger("habilis.deploy")
 _SWITCH_S = 0.0005  # no other thread may hold up the control loop for long
@@ -130,20 +130,11 @@ def _watch(bus: Bus) -> list[BaseException]:
     return broken
 
 
-@contextmanager
-def _stopped_by_signals(runner: PolicyRunner) -> Iterator[None]:
-    """End the loop, and so stop the robot, at SIGINT and SIGTERM; a second SIGINT interrupts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _stopped_by_signals(runner: PolicyRunner) -> AbstractContextManager[None]:
+    """End the loop, and so stop the robot, at SIGINT, SIGTERM and SIGHUP; a second SIGINT interrupts."""
 
-    def stop(number: int, _frame: object) -> None:
+    def stop(_number: int) -> None:
         runner.stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return ended_by_signals(stop)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from hardware.bus import ActionHandlers, ActionResult, Bus, GoalStatus, Message, MessageInfo, QoS, ServerGoal
+from hardware.signals import ended_by_signals
 
 log = logging.getLogger(__name__)
 
@@ -242,20 +242,18 @@ def planner(invocation: Any) -> int:
     if invocation.cfg.transport == "sim":
         raise ValueError("planner is a node: choose transport=dds, ros or auto; habilis robot simulates one")
     ended = threading.Event()
-    before = {n: signal.signal(n, lambda *_: ended.set()) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with invocation.build_planner(invocation.cfg) as parts:
-            config = parts.bus.config
-            print(
-                f"waiting for instructions on {config.namespace.rstrip('/')}/{config.node_name}/instruction "
-                f"(domain {config.domain_id}, interface {config.interface}); Ctrl-C ends it",
-                flush=True,
-            )
-            while not ended.wait(0.5):
-                parts.bus.spin(0.0)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with (
+        ended_by_signals(lambda _number: ended.set()),
+        invocation.build_planner(invocation.cfg) as parts,
+    ):
+        config = parts.bus.config
+        print(
+            f"waiting for instructions on {config.namespace.rstrip('/')}/{config.node_name}/instruction "
+            f"(domain {config.domain_id}, interface {config.interface}); Ctrl-C ends it",
+            flush=True,
+        )
+        while not ended.wait(0.5):
+            parts.bus.spin(0.0)
     return 0
 
 

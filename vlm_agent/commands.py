@@ -9,6 +9,8 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +38,27 @@ def run(invocation: Any) -> int:
     folder = new_run_folder(invocation.cfg.run_dir, instruction)
     console = _console(invocation.json_to)
     console.print(f"[bold]“{instruction}”[/]", highlight=False)
-    previous = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        with _built(invocation, folder, console) as session:
-            if session.viewer is not None:
-                console.print(f"live view: {session.viewer.url}")
-            result = session.run(instruction)
-            _linger(session, console)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    with _ended_like_ctrl_c(), _built(invocation, folder, console) as session:
+        if session.viewer is not None:
+            console.print(f"live view: {session.viewer.url}")
+        result = session.run(instruction)
+        _linger(session, console)
     files = _files(folder)
     _report(invocation, console, result, files)
     return 0 if result.ok else 1
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, and SIGHUP (a terminal goes away) unless it is ignored, as Ctrl-C: leave in order."""
+    found = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in found if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {n: signal.signal(n, lambda *_: signal.raise_signal(signal.SIGINT)) for n in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _built(invocation: Any, folder: Path | None, console: Any) -> Session:
