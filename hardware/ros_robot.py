@@ -28,6 +28,7 @@ from hardware.watchdog import (
     NANO,
     ClockWatch,
     Fault,
+    FaultKind,
     GateWatch,
     JointWatch,
     TrackingWatch,
@@ -421,6 +422,8 @@ class RosRobot:
                 self._stopped.set()
                 self._braked.set()
                 return
+            except Exception as error:  # who watches must not die; it has to stop the robot
+                self._latch(Fault(FaultKind.SOFTWARE, f"{type(error).__name__}: {error}"))
 
     def _watch(self) -> None:
         now_s = time.monotonic()
@@ -493,7 +496,9 @@ class RosRobot:
 
     def _on_joints(self, message: Message, info: MessageInfo) -> None:
         with self._sensing:
-            fault = self._joints.receive(joint_reading(message, info), self._bus.now_ns())
+            # A simulated clock is heard on another topic, so it may be late; nothing can be ahead of it.
+            now_ns = 0 if self._is_simulated else self._bus.now_ns()
+            fault = self._joints.receive(joint_reading(message, info), now_ns)
         if fault is not None:
             self._note(fault)
 
