@@ -77,6 +77,9 @@ class RosRobot:
         interface: The robot as data.
         config: Settings.
         permit: Says why nothing may be sent now, "" if it may; None permits always.
+
+    Raises:
+        ValueError: A channel takes whole trajectories only.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class RosRobot:
         config: RosRobotConfig | None = None,
         permit: Callable[[], str] | None = None,
     ) -> None:
+        if not interface.streams:
+            raise ValueError(f"{interface.name}: a channel does not stream; setpoints can't be sent to it")
         self.interface, self.config = interface, config or RosRobotConfig()
         self._bus, self._permit = bus, permit or (lambda: "")
         self._limits = interface.joints.limits

@@ -134,7 +134,8 @@ class JointWatch:
         if not columns:
             self.counts["of others"] += 1
             return None
-        verdict = self._order.judge(reading.publisher, reading.stamp_ns)
+        # By its joints, too: an arm and a hand share no clock, and rclpy may not tell who sent a message.
+        verdict = self._order.judge(" ".join((reading.publisher, *reading.names)), reading.stamp_ns)
         self.counts[verdict] += 1
         if verdict in ("duplicate", "reordered"):
             return None

@@ -288,6 +288,20 @@ def test_velocity_and_effort_are_zero_on_every_exit_path(make, kind, end):
     assert until(lambda: not np.any(rig.sent()[-1].data))
 
 
+@pytest.mark.parametrize("kind", ["velocity", "effort"])
+def test_an_error_where_the_robot_is_watched_stops_it(make, kind, monkeypatch):
+    rig = make(interface(kind=kind), follows=False)
+    rig.send(0.1, 0.0, 0.1)
+
+    def broken(*_):
+        raise ZeroDivisionError("made up here")
+
+    monkeypatch.setattr(rig.robot._tracking, "check", broken)
+    assert until(lambda: rig.robot.latched and not np.any(rig.sent()[-1].data))
+    assert rig.robot.latched[0].kind is FaultKind.SOFTWARE and "made up here" in str(rig.robot.latched[0])
+    assert until(lambda: rig.robot._braked.is_set())
+
+
 def test_a_stop_in_motion_brakes_within_the_acceleration_limits_and_holds(make):
     rig = make()
     for k in range(1, 30):  # 1 rad/s at 100 Hz

@@ -190,6 +190,14 @@ def test_publishers_have_clocks_of_their_own():
     assert dog.is_complete
 
 
+def test_other_joints_have_stamps_of_their_own_where_nobody_tells_who_publishes():
+    dog = watch()
+    dog.receive(reading((1, 2), names=("j0", "j1"), at_s=1.0, publisher=""), ns(1.0))
+    for stamp_s, position in ((0.95, 3.0), (1.0, 4.0)):  # of a hand: older than the arm's, and as old
+        dog.receive(reading((position,), names=("j2",), at_s=1.0, stamp_s=stamp_s, publisher=""), ns(1.0))
+        assert dog.values()[0][2] == position
+
+
 @given(st.lists(st.integers(1, 400_000_000), min_size=1, max_size=40))
 def test_within_the_jump_only_rising_stamps_are_new(stamps):
     order, newest = StampOrder(0.5), 0
