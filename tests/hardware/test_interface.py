@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ WITH_GRIPPER = interface(gripper=gripper())
 COMBINED = ("ur5e_allegro", "kinova_gen3_2f85")
 
 
+@cache
 def node(name):
     return habilis.compose("deploy", [f"robot={name}"]).robot
 
