@@ -402,7 +402,7 @@ def slow_inference() -> str:
             times, positions = found.stream()
             if len(times) > 1:
                 assert (np.ptp(positions, axis=0) < 0.05).all()
-            assert "fault" in found.policy.text
+            found.policy.until("mine: fault")
             return "late actions were not sent; a fault after five in a row"
 
 
