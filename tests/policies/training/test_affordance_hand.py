@@ -85,6 +85,7 @@ def test_the_loss_is_least_at_the_truth():
     assert set(least) == set(OUTPUTS) - {"log_var"} and points.shape == (4, 32, 4)
 
 
+@pytest.mark.long
 def test_it_learns_and_goes_on_exactly():
     whole, first = trainer(), trainer()
     assert isinstance(whole, Trainer)
