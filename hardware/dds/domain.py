@@ -10,24 +10,16 @@ of the domain's own, without a node, keeps one topic of each.
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import socket
 import threading
 from dataclasses import dataclass, field
-from typing import Final
-from xml.sax.saxutils import quoteattr
 
 from cyclonedds.core import DDSException
 from cyclonedds.domain import Domain, DomainParticipant
 from cyclonedds.idl import IdlStruct
 from cyclonedds.topic import Topic
 
-_MAX_PROCESSES: Final = 60
-"""Processes of one domain that find one another on one machine without multicast."""
-
-_LARGE_PACKETS: Final = "<MaxMessageSize>65500B</MaxMessageSize><FragmentSize>64000B</FragmentSize>"
-"""On loopback: fewer, larger packets, of which the kernel's buffer holds more of an image."""
+from hardware.cyclone import configuration, is_address
 
 _lock = threading.Lock()
 
@@ -100,43 +92,9 @@ def _create(domain_id: int, interface: str) -> Domain | None:
     if not interface:
         return None
     names = [name for _, name in socket.if_nameindex()]
-    if not _is_address(interface) and interface not in names:
+    if not is_address(interface) and interface not in names:
         raise ValueError(f"no network interface {interface!r}; this machine has: {', '.join(names)}")
     try:
         return Domain(domain_id, configuration(interface))
     except DDSException as error:
         raise ValueError(f"cannot open domain {domain_id} on interface {interface!r}: {error}") from error
-
-
-def configuration(interface: str) -> str:
-    """Return Cyclone's configuration for one interface, in XML.
-
-    On loopback there is no multicast: processes find one another at the ports of the domain. Elsewhere the
-    addresses in `ROS_STATIC_PEERS` (separated by ";", as in ROS) are asked besides.
-    """
-    attribute = "address" if _is_address(interface) else "name"
-    is_loopback = interface in ("lo", "127.0.0.1", "::1")
-    peers = ["localhost"] if is_loopback else []
-    peers += [peer for peer in os.environ.get("ROS_STATIC_PEERS", "").split(";") if peer]
-    multicast = "" if not is_loopback else f"<AllowMulticast>false</AllowMulticast>{_LARGE_PACKETS}"
-    hosts = "".join(f"<Peer address={quoteattr(peer)}/>" for peer in peers)
-    discovery = (
-        f"<ParticipantIndex>auto</ParticipantIndex><MaxAutoParticipantIndex>{_MAX_PROCESSES}"
-        f"</MaxAutoParticipantIndex><Peers>{hosts}</Peers>"
-        if peers
-        else ""
-    )
-    return (
-        '<CycloneDDS><Domain id="any">'
-        f"<General><Interfaces><NetworkInterface {attribute}={quoteattr(interface)}/></Interfaces>"
-        f"{multicast}</General><Discovery>{discovery}</Discovery>"
-        "</Domain></CycloneDDS>"
-    )
-
-
-def _is_address(interface: str) -> bool:
-    try:
-        ipaddress.ip_address(interface)
-    except ValueError:
-        return False
-    return True

@@ -39,6 +39,7 @@ from hardware.bus import (
     ParameterValue,
     QoS,
 )
+from hardware.cyclone import choose_interface
 from hardware.ros.messages import class_of, constants, message
 
 _THREADS: Final = 16
@@ -315,7 +316,7 @@ class RosBus:
     def __init__(self, config: BusConfig) -> None:
         """See the class."""
         self._config = config
-        _choose_interface(config.interface)
+        choose_interface(config.interface, os.environ)
         self._context = Context()
         self._context.init(args=[], domain_id=config.domain_id)
         remaps = [word for a, b in config.remap.items() for word in ("-r", f"{a}:={b}")]
@@ -568,16 +569,6 @@ class RosBus:
         self._executor.shutdown(timeout_sec=5.0)
         self.node.destroy_node()
         self._context.try_shutdown()
-
-
-def _choose_interface(interface: str) -> None:
-    is_cyclone = os.environ.get("RMW_IMPLEMENTATION", "") == "rmw_cyclonedds_cpp"
-    if interface and is_cyclone and "CYCLONEDDS_URI" not in os.environ:
-        os.environ["CYCLONEDDS_URI"] = (
-            "<CycloneDDS><Domain><General><Interfaces>"
-            f'<NetworkInterface name="{interface}"/>'
-            "</Interfaces></General></Domain></CycloneDDS>"
-        )
 
 
 def _check_parameter(name: str, spec: ParameterSpec, value: ParameterValue) -> None:
