@@ -21,9 +21,7 @@ from tests.hardware.processes import Process, new_domain, served_robot
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 REACH = "policies/weights/reach_sac/policy.onnx"
-BUSY = (
-    "runner.max_late=1000"  # of a busy machine; faults by lateness have tests of their own
-)
+BUSY = "runner.max_late=1000"  # of a busy machine; faults by lateness have tests of their own
 PATIENT = ("robot.interface.watchdog.max_state_age_s=3.0", "robot.interface.watchdog.max_stamp_age_s=3.0")
 MINE = {
     "name": "mine",
