@@ -166,6 +166,7 @@ class Invocation:
         build_planner: `build_planner`, likewise.
         build_calibration: `build_calibration`, likewise.
         open_bus: `open_bus`, likewise.
+        deployment_of: `deployment_of`, likewise.
     """
 
     words: tuple[str, ...]
@@ -187,6 +188,7 @@ class Invocation:
     build_planner: Callable[..., Any] = lambda *a, **k: build_planner(*a, **k)
     build_calibration: Callable[..., Any] = lambda *a, **k: build_calibration(*a, **k)
     open_bus: Callable[..., Any] = lambda *a, **k: open_bus(*a, **k)
+    deployment_of: Callable[..., Any] = lambda *a, **k: deployment_of(*a, **k)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -599,6 +601,7 @@ def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any],
             remote.on_trouble(lambda mode, why: trace.event("safety", rule=mode, message=why, count=1))
         )
         robot, kinematics = _safe_robot(cfg, episode.robot, instantiate(cfg.robot.model), trace)
+        remote.guard.release_with(robot.reset_stop)
         remote.arm()
         agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts)
         given = replace(episode, robot=robot)  # the bare driver stays here
@@ -607,12 +610,20 @@ def _build_remote(cfg: DictConfig, folder: Path | None, watchers: Sequence[Any],
 
 def _remote_world(cfg: DictConfig) -> Any:
     """Find the robot and its cameras on the network."""
+    from hardware.calibrate_command import require_checked
     from hardware.remote import RemoteWorld, connect
+    from hardware.robot_client import reaches_reality
 
     if cfg.robot.model is None or cfg.robot.kinematics is None:
         raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
     interface, cfg = _interface(cfg), cfg.copy()
     bus = open_bus(cfg)
+    if reaches_reality(bus, interface):
+        try:
+            require_checked(interface, Path(cfg.calibration_dir))
+        except ValueError:
+            bus.close()
+            raise
     cfg.bus.use_sim_time = bus.config.use_sim_time
     cfg.bus.node_name = f"{cfg.bus.node_name}_eyes"
     return RemoteWorld(connect(bus, open_bus(cfg), interface, instantiate(cfg.remote)))
@@ -875,17 +886,31 @@ def _deployment(cfg: DictConfig, policy: Any, interface: Any) -> Any:
         step = float(cfg.action.step) if cfg.action.kind == "steps" else None
         order = tuple(cfg.observe.joint_names) or interface.joint_names
         return Deployment((JointTerm(names, low, high, step),), order)
-    if "env" not in policy.about:
+    found = deployment_of(policy.about)
+    if found is None:
         raise UsageError(f"{cfg.policy} does not say what its actions mean; say action.kind=targets or steps")
+    return Deployment.from_json(found)
+
+
+def deployment_of(about: Any) -> Any:
+    """Return what the actions of a policy mean on a robot, as JSON; None if it has no task to ask.
+
+    Args:
+        about: Where the policy comes from; its `env` is the configuration of its task.
+
+    Raises:
+        ValueError: The task has an action that no robot is driven by.
+    """
+    if "env" not in about:
+        return None
     from omegaconf import OmegaConf
 
-    from sim.deployment import deployment_of
+    from sim.deployment import deployment_of as ask
 
-    play = compose("play")
-    play.env = OmegaConf.create(policy.about["env"])
-    env = build_env(play)
+    physics = {"_target_": "sim.batch.physics.PhysicsConfig", "num_threads": 1}
+    env = build_env(OmegaConf.create({"env": about["env"], "sim": physics, "seed": 0}))
     try:
-        return deployment_of(env)
+        return ask(env).to_json()
     finally:
         env.close()
 

@@ -158,7 +158,8 @@ def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[s
         spec: Specs of the environment; of its observations only those that `net` reads are stored.
         about: Where the policy comes from, JSON values. Known keys: `task`, `experiment`, `env` (as
             configured), `algo`, `seed`, `env_steps`, `git` (`commit`, `changed`), `evaluation` (`score`,
-            `n`, `ci95` ...), `limits`; `date` is added.
+            `n`, `ci95` ...), `limits`, `deployment` (`policies.actions.Deployment`: what its actions
+            mean on a robot, which needs no simulator then); `date` is added.
 
     Returns:
         The files.

@@ -110,9 +110,16 @@ def export(invocation: Any) -> int:
     if not hasattr(policy, "save"):
         raise ValueError(f"{source} is exported already; give the run or the .safetensors file it came from")
     policy.about = {**policy.about, **_told(invocation.cfg, task_of(policy.about))}
+    console = Console(stderr=invocation.json_to == "-")
+    try:
+        deployment = invocation.deployment_of(policy.about)
+    except ValueError as error:
+        deployment = None
+        console.print(f"  no robot can be driven by it: {error}", highlight=False, soft_wrap=True)
+    if deployment is not None:
+        policy.about["deployment"] = deployment
     folder = Path(invocation.cfg.to) if invocation.cfg.to else find_policy(source).parent
     written = policy.save(folder)
-    console = Console(stderr=invocation.json_to == "-")
     for path in written:
         console.print(f"  {path}", highlight=False, soft_wrap=True)
     if invocation.json_to:

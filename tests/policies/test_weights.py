@@ -55,3 +55,13 @@ def test_both_files_act_alike(folder):
     for _ in range(3):
         obs = {k: random.normal(0, 1, (8, *a.shape)) for k, a in ours.spec.obs.items()}
         np.testing.assert_allclose(ours.act(obs), theirs.act(obs), rtol=0, atol=1e-5)
+
+
+def test_policies_of_arms_and_hands_say_what_their_actions_mean():
+    """So that a robot's computer needs neither torch nor the simulator; see `habilis deploy`."""
+    from policies.actions import Decoder, Deployment
+
+    for name in ("reach_ppo", "reach_sac", "push_sac", "pick_place_sac", "tweezer_hand"):
+        policy = load_policy(shipped.FOLDER / name / ONNX)
+        said = Deployment.from_json(policy.about["deployment"])
+        assert Decoder(said, lambda joint_pos: pytest.fail("not asked")).names == policy.spec.action.names
