@@ -12,6 +12,8 @@ pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ro
 
 import habilis
 from hardware.bus import BusConfig
+from hardware.calibrate_command import wiring
+from hardware.calibration.joints import JointReport, JointVerdict, certificate_path, save_certificate
 from hardware.remote import RemoteConfig, has_clock
 from hardware.ros_camera import RosCameraConfig
 from policies.robot import JointCommand, JointTrajectory, RobotStopped
@@ -112,14 +114,38 @@ def test_the_e_stop_topic_stops_and_stays(serve):
         assert session.robot.is_stopped, "releasing the button alone changes nothing"
 
 
-def test_a_robot_that_may_be_real_waits_for_a_person(serve):
+def certify(folder):
+    """Write that the joints of fr3 are as the model says."""
+    interface = habilis.instantiate(habilis.compose("run", []).robot.interface)
+    verdicts = tuple(JointVerdict(name, 1.0, 0.0, "", 0.0) for name in interface.joint_names)
+    report = JointReport(interface.name, wiring(interface), verdicts, interface.joint_names, False)
+    save_certificate(report, certificate_path(folder, interface.name))
+
+
+def test_a_robot_that_may_be_real_waits_for_its_check_and_a_person(serve, tmp_path):
     served = serve("env.seed=7", "bus.use_sim_time=false")
     assert not has_clock("dds", BusConfig(domain_id=served.domain))
     slack = ["robot.interface.watchdog.max_state_age_s=5", "robot.interface.watchdog.max_stamp_age_s=5"]
+    words = [*slack, f"calibration_dir={tmp_path}"]
+    with pytest.raises(ValueError, match="the joints of fr3 were never checked"):
+        served.build("remote.confirmed=true", *words)
+    certify(tmp_path)
     with pytest.raises(RuntimeError, match="a person must confirm before the first motion; look at it"):
-        served.build(*slack)
-    with served.build("remote.confirmed=true", *slack) as session:
+        served.build(*words)
+    with served.build("remote.confirmed=true", *words) as session:
         assert not session.robot.is_stopped
+
+
+def test_armed_again_it_starts_where_it_is(serve):
+    served = serve("env.seed=7")
+    with served.build() as session:
+        guard, robot = session.world.remote.guard, session.robot
+        robot.send(JointCommand(robot.limits.joint_names, robot.state().joint_pos))
+        assert robot._stream._setpoint is not None
+        guard.disarm()
+        until(lambda: guard.mode == "disarmed")
+        assert guard.arm() == ""
+        assert robot._stream._setpoint is None
 
 
 def test_a_robot_without_a_model_cannot_be_planned_for():
