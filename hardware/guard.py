@@ -50,7 +50,9 @@ class Guard:
         self._diagnostics = bus.publisher("diagnostic_msgs/msg/DiagnosticArray", "/diagnostics", RELIABLE)
         answers = {"arm": self.arm, "disarm": self.disarm, "reset": self.reset, "confirm": self.confirm}
         self._parts: list[Handle] = [
+            # Twice: one hears publishers of all kinds, the other what a latched one said before we came.
             bus.subscribe("std_msgs/msg/Bool", f"{node}/estop", self._on_estop, group="safety"),
+            bus.subscribe("std_msgs/msg/Bool", f"{node}/estop", self._on_estop, LATCHED, group="safety"),
             bus.subscribe("std_msgs/msg/Bool", f"{node}/deadman", self._on_deadman, group="safety"),
             *(bus.service(_TRIGGER, f"{node}/{name}", self._answer(f)) for name, f in answers.items()),
             bus.timer(tick_s, self._on_timer, group="watch"),

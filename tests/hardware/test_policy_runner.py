@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hardware.arming import Mode
-from hardware.bus import BusConfig
+from hardware.bus import LATCHED, BusConfig
 from hardware.observer import Observer, ObserverConfig
 from hardware.policy_runner import PolicyRunner, RunnerConfig
 from hardware.robot_client import open_robot, watch_cameras
@@ -295,6 +295,20 @@ def test_an_estop_stops_and_needs_release_reset_and_arm(make):
     assert rig.call("arm").success
     assert until(lambda: rig.runner.timings.steps > count + 5)
     assert policy.resets == 2
+
+
+def test_a_latched_estop_that_was_pressed_before_is_heard():
+    bus, data = LoopBus(), interface(arming=QUICK, watchdog=PATIENT)
+    echo = EchoRobot(bus, data)
+    button = bus.publisher("std_msgs/msg/Bool", "habilis/estop", LATCHED)
+    button.publish(bus.message("std_msgs/msg/Bool", data=True))
+    client = open_robot(LoopBus(bus.network, BusConfig()), data)
+    try:
+        assert client.guard.mode is Mode.ESTOP
+        assert "estop" in client.guard.arm() and "pressed" in client.guard.reset()
+    finally:
+        client.close()
+        echo.close()
 
 
 def test_a_silent_robot_is_a_latched_fault_and_the_stop_reason_is_told(make):
