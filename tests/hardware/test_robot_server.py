@@ -202,6 +202,7 @@ def test_the_trajectory_action_rejects_cancels_and_is_replaced(served):
     rest = served.joint_pos()
     assert rest[0] < 0.4
     handle = client.send_goal(slow, 10)
+    served.until(lambda: np.abs(served.joint_pos() - rest).max() > 0.003)  # it has the joints
     other = served.publisher("std_msgs/msg/Float64MultiArray", "forward_position_controller/commands")
     other.publish(served.bus.message("std_msgs/msg/Float64MultiArray", data=[0.1, 0.0, 0.3]))
     result = handle.result(20)
