@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import habilis
+import habilis_config
 from policies.robot import JointCommand
 
 
@@ -142,4 +143,4 @@ def test_a_failed_assembly_releases_what_was_built(monkeypatch):
 
 def test_no_contract_no_session():
     with pytest.raises(TypeError, match="is no ChatModel: it lacks complete"):
-        habilis._check_contract(Path(), "vlm_agent.model:ChatModel")
+        habilis_config.check_contract(Path(), "vlm_agent.model:ChatModel")
