@@ -45,6 +45,7 @@ from policies.robot import (
     check_command,
 )
 
+_SAME_CLOCK_NS: Final = 10 * NANO  # a stamp this near to /clock is of that clock
 _EVENT_S: Final = 1.0  # how long a malformed message or a jump of a clock counts as wrong
 _SIM_LEAD_NS: Final = 50_000_000
 _HOLD_REPEATS: Final = 5  # how often the last setpoint, or zero, is repeated after a stop
@@ -143,6 +144,11 @@ class RosRobot:
                 f"no joint states of {', '.join(self._joints.missing)} on {topics} within "
                 f"{wd.first_state_s:g} s; is the robot's driver running in the same ROS domain?"
             )
+        if self._is_simulated and not self._wait(self._follows_clock, wd.first_state_s):
+            raise ConnectionError(
+                "somebody publishes /clock, but the joint states are not stamped by it: this may be a real "
+                "robot, which is not moved as a simulated one; say bus.use_sim_time=false"
+            )
         if self._wait(lambda: self._commander(0) is not None, self.config.discovery_s):
             raise ConnectionError(str(self._commander(0)))
         dry_run = self.config.dry_run
@@ -159,6 +165,11 @@ class RosRobot:
                     )
         self._keeper.start()
         self._is_kept = True
+
+    def _follows_clock(self) -> bool:
+        """Whether the joint states are stamped by the simulated clock."""
+        stamp_ns = self._joints.stamp_ns
+        return stamp_ns > 0 and abs(self._bus.now_ns() - stamp_ns) < _SAME_CLOCK_NS
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         end_s = time.monotonic() + seconds

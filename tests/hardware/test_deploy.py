@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ro
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra `train`)")
 
 import habilis
-from hardware.bus import BusConfig
+from hardware.bus import CLOCK, BusConfig
 from hardware.transports import open_bus
 from tests.hardware.onnx_policies import write_policy
 from tests.hardware.processes import Process, new_domain, served_robot
@@ -230,3 +231,30 @@ def test_a_robot_file_that_is_wrong_is_one_line(capsys, tmp_path, mine, change, 
     policy = write_policy(tmp_path / "p.onnx", ("lift", "turn"))
     code, line = refused(capsys, f"robot={mine}", f"policy={policy}", "action.kind=steps")
     assert code == habilis.USAGE and message in line
+
+
+def test_a_clock_on_the_network_makes_no_real_robot_a_simulated_one(mine, tmp_path):
+    """A robot that stamps by the system's time, beside somebody who publishes /clock."""
+    domain = new_domain()
+    policy = write_policy(tmp_path / "policy.onnx", ("lift", "turn"), bias=[1.0, 1.0])
+    bus = open_bus("dds", BusConfig(node_name="player", domain_id=domain))
+    clock = bus.publisher("rosgraph_msgs/msg/Clock", "/clock", CLOCK)
+    began_s = time.monotonic()
+
+    def tick() -> None:
+        now = time.monotonic() - began_s
+        stamp = {"sec": int(now), "nanosec": int(now % 1 * 1e9)}
+        clock.publish(bus.message("rosgraph_msgs/msg/Clock", clock=stamp))
+
+    bus.timer(0.05, tick)
+    heard = []
+    bus.subscribe("std_msgs/msg/Float64MultiArray", "lift_controller/commands", lambda m, i: heard.append(m))
+    bus.start()
+    try:
+        with served_robot(domain, f"robot={mine}", "env=stand", "bus.use_sim_time=false"):
+            words = (f"policy={policy}", "action.kind=steps", "runner.seconds=3", "confirm=mine")
+            code, text, _ = deploy(domain, tmp_path, f"robot={mine}", *words)
+    finally:
+        bus.close()
+    assert code == 1 and not heard, text
+    assert "not stamped by it" in text or "ahead of this machine's clock" in text
