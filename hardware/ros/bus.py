@@ -189,7 +189,7 @@ class RosGoalHandle:
         if self._result is None:
             return ActionResult("rejected", None)
         answer = self._bus.wait(self._result, timeout_s, f"{self._name} has not ended")
-        return ActionResult(_STATUS[answer.status], answer.result)
+        return ActionResult(_STATUS.get(answer.status, "aborted"), answer.result)
 
 
 class RosActionClient:
