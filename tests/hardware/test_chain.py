@@ -129,6 +129,42 @@ def test_a_robot_that_is_killed_in_motion_ends_the_run_with_a_clear_error(start,
     assert any("was last heard of" in why for why in told.values()), told
 
 
+def test_a_planner_that_is_killed_in_motion_leaves_the_robot_at_rest(start, domain, tmp_path):
+    from hardware.bus import SENSOR, BusConfig
+    from hardware.transports import open_bus
+
+    robot = start("robot", "robot", "transport=dds", "robot=fr3", "env.seed=7", domain)
+    assert robot.said("serving fr3"), robot.log.read_text()
+    speeds = []  # largest joint speed [rad/s] by joint state
+    bus = open_bus("dds", BusConfig(node_name="listener", domain_id=int(domain.partition("=")[2])))
+    arm = [f"fr3_joint{k}" for k in range(1, 8)]
+
+    def hear(message, info):
+        found = dict(zip(message.name, message.velocity, strict=True))
+        speeds.append(max(abs(found[name]) for name in arm if name in found))
+
+    bus.subscribe("sensor_msgs/msg/JointState", "/joint_states", hear, SENSOR)
+    bus.start()
+    try:
+        words = ("run", "transport=dds", INSTRUCTION, "robot=fr3", domain, f"run_dir={tmp_path}/runs")
+        run = start("run", *words)
+        end_s = time.monotonic() + 120
+        while not speeds or speeds[-1] < 0.2:
+            assert time.monotonic() < end_s and run.process.poll() is None, run.log.read_text()
+            time.sleep(0.005)
+        run.end(signal.SIGKILL)
+        killed = len(speeds)
+        # The last setpoint is held: it comes to rest, and stays there.
+        while not (len(speeds) > killed + 200 and max(speeds[-100:]) < 0.02):
+            assert time.monotonic() < end_s, f"it still moves with {speeds[-1]:.3f} rad/s"
+            time.sleep(0.05)
+    finally:
+        bus.close()
+    assert robot.end() == 0
+    served = json.loads(robot.figures.read_text())
+    assert served["truth"]["facts"]["limit_violations"] == {}
+
+
 def test_no_robot_is_one_clear_line(start, domain, tmp_path):
     run = start("run", "run", "transport=dds", INSTRUCTION, domain, f"run_dir={tmp_path}/runs")
     assert run.wait(60) == 1
