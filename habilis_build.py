@@ -119,15 +119,16 @@ def _remote_world(cfg: DictConfig) -> Any:
         raise UsageError(f"robot {cfg.robot.name!r} has no model to plan motions with; see docs/robots.md")
     interface, cfg = _interface(cfg), cfg.copy()
     bus = open_bus(cfg)
+    cfg.bus.use_sim_time = bus.config.use_sim_time
+    cfg.bus.node_name = f"{cfg.bus.node_name}_eyes"
+    remote = connect(bus, open_bus(cfg), interface, instantiate(cfg.remote))
     if reaches_reality(bus, interface):
         try:
             require_checked(interface, Path(cfg.calibration_dir))
         except ValueError:
-            bus.close()
+            remote.close()
             raise
-    cfg.bus.use_sim_time = bus.config.use_sim_time
-    cfg.bus.node_name = f"{cfg.bus.node_name}_eyes"
-    return RemoteWorld(connect(bus, open_bus(cfg), interface, instantiate(cfg.remote)))
+    return RemoteWorld(remote)
 
 
 def _interface(cfg: DictConfig) -> Any:
@@ -298,10 +299,10 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         )  # fmt: skip
         is_real = reaches_reality(bus, interface)
         dry_run = is_real and not confirmed if cfg.dry_run is None else bool(cfg.dry_run)
-        if is_real and not dry_run:
-            require_checked(interface, Path(cfg.calibration_dir))
         client = open_robot(bus, interface, dry_run=dry_run, confirmed=confirmed)
         parts.callback(client.close)
+        if is_real and not dry_run:
+            require_checked(interface, Path(cfg.calibration_dir))
         watch_cameras(bus, client.guard, cfg.watch_cameras, interface.watchdog)
         robot, kinematics = _safe_robot(cfg, client.driver, robot_model, NullTrace())
         client.guard.release_with(robot.reset_stop)

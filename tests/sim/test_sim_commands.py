@@ -23,7 +23,8 @@ def test_envs_tells_the_spaces_of_a_task(capsys):
     assert row["goal"] == ["x", "y", "z"]
 
 
-def test_envs_shows_a_task_in_columns(capsys):
+def test_envs_shows_a_task_in_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = run("envs", "reach", capsys=capsys)
     assert code == 0
     rows = [line.split() for line in out.splitlines()]
