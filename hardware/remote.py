@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from hardware.arming import Arming, Mode
+from hardware.arming import Mode
 from hardware.bus import CLOCK, Bus, BusConfig
 from hardware.guard import Guard
 from hardware.interface import RobotInterface
+from hardware.robot_client import open_robot
 from hardware.ros.conversions import NS_PER_S
 from hardware.ros_camera import RosCamera, RosCameraConfig
-from hardware.ros_robot import RosRobot, RosRobotConfig
+from hardware.ros_robot import RosRobot
 from hardware.settings import check_numbers
 from hardware.transforms import TransformBuffer
 from hardware.transports import open_bus
@@ -146,9 +147,6 @@ def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig
     Cameras have a node of their own: pictures do not wait in the robot's queues, and tools, which hold
     cameras, hold nothing that leads to the driver.
 
-    With simulated time the robot is a simulated one: no person need confirm, and joint states may be
-    older on this machine's clock, as a busy machine simulates slowly.
-
     Args:
         bus: The robot's node.
         eyes: The cameras' node.
@@ -162,30 +160,23 @@ def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig
         ConnectionError: No joint states, no controllers, or another commander; says what to do.
     """
     arming = replace(interface.arming, arm_timeout_s=config.arm_timeout_s)
-    needs_confirmation = interface.is_real and arming.confirm and not config.confirmed
-    if bus.config.use_sim_time:
-        needs_confirmation = False
-        age_s = max(interface.watchdog.max_state_age_s, _SIM_STATE_AGE_S)
-        watchdog = replace(
-            interface.watchdog, max_state_age_s=age_s, max_stamp_age_s=age_s, max_stamp_lead_s=age_s
-        )
-        interface = replace(interface, watchdog=watchdog)
-    guards: list[Guard] = []
-    robot = RosRobot(bus, interface, RosRobotConfig(ready_s=config.ready_s), lambda: guards[0].permit())
     try:
-        guards.append(Guard(bus, robot, Arming(arming, needs_confirmation)))
         transforms = TransformBuffer(eyes)
         clock = _ros_clock(eyes) if eyes.config.use_sim_time else time.monotonic  # as the driver's
         cameras = {c.name: RosCamera(eyes, c, transforms, clock) for c in config.cameras}
         eyes.start()
-        bus.start()
-        robot.connect()
+        client = open_robot(
+            bus,
+            replace(interface, arming=arming),
+            confirmed=config.confirmed,
+            ready_s=config.ready_s,
+            sim_state_age_s=_SIM_STATE_AGE_S,
+        )
     except BaseException:
-        robot.close()
         eyes.close()
         bus.close()
         raise
-    remote = Remote(bus, eyes, robot, guards[0], cameras, transforms)
+    remote = Remote(bus, eyes, client.driver, client.guard, cameras, transforms)
     bus.timer(0.02, remote.look, group="trouble")
     return remote
 

@@ -43,26 +43,38 @@ def reaches_reality(bus: Bus, interface: RobotInterface) -> bool:
 
 
 def open_robot(
-    bus: Bus, interface: RobotInterface, *, dry_run: bool = False, confirmed: bool = False
+    bus: Bus,
+    interface: RobotInterface,
+    *,
+    dry_run: bool = False,
+    confirmed: bool = False,
+    ready_s: float = 5.0,
+    sim_state_age_s: float = _SIM_STATE_AGE_S,
 ) -> RobotClient:
     """Connect to a robot; it stays disarmed.
+
+    With simulated time the robot is a simulated one: no person need confirm, and joint states may be
+    older on this machine's clock, as a busy machine simulates slowly.
 
     Args:
         bus: The node; it is started.
         interface: The robot as data.
         dry_run: Commands go to shadow topics only.
         confirmed: Whether a person has confirmed that it may move.
+        ready_s: Longest wait for controllers to listen [s].
+        sim_state_age_s: Age of a simulated robot's joint states on this machine's clock [s].
 
     Raises:
         ConnectionError: No joint states, another commander, or no controller; says what to do.
     """
     is_real = reaches_reality(bus, interface)
     if bus.config.use_sim_time:
-        interface = _patient(interface)
+        interface = patient(interface, sim_state_age_s)
     asks = is_real and interface.arming.confirm and not dry_run and not confirmed
     arming = Arming(interface.arming, needs_confirmation=asks)
     guards: list[Guard] = []
-    driver = RosRobot(bus, interface, RosRobotConfig(dry_run=dry_run), lambda: guards[0].permit())
+    config = RosRobotConfig(dry_run=dry_run, ready_s=ready_s)
+    driver = RosRobot(bus, interface, config, lambda: guards[0].permit())
     try:
         guards.append(Guard(bus, driver, arming))
         bus.start()
@@ -97,9 +109,9 @@ def watch_cameras(bus: Bus, guard: Guard, topics: Sequence[str], config: Watchdo
         open_watch(topic)
 
 
-def _patient(interface: RobotInterface) -> RobotInterface:
-    """Allow joint states of a simulated robot to be older on this machine's clock: a busy one is slow."""
-    age_s = max(interface.watchdog.max_state_age_s, _SIM_STATE_AGE_S)
+def patient(interface: RobotInterface, age_s: float = _SIM_STATE_AGE_S) -> RobotInterface:
+    """Allow joint states of a simulated robot to be older [s] on this machine's clock: a busy one is slow."""
+    age_s = max(interface.watchdog.max_state_age_s, age_s)
     watchdog = replace(
         interface.watchdog, max_state_age_s=age_s, max_stamp_age_s=age_s, max_stamp_lead_s=age_s
     )

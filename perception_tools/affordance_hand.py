@@ -8,14 +8,14 @@ The level hand frame has the origin of the hand's grasp frame `ee`, z up, and x 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from perception_tools.affordance_onnx import open_network
 from perception_tools.geometry import FloatArray
 
 UNIT_M: Final = 0.05
@@ -69,20 +69,7 @@ class HandAffordance:
 
     def __init__(self, file: Path = SHIPPED / ONNX_FILE) -> None:
         """See the class."""
-        import onnxruntime
-
-        if not file.is_file():
-            raise ValueError(f"no network for tools in a hand at {file}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-        except Exception as error:
-            raise ValueError(f"{file} is no ONNX model: {' '.join(str(error).split())[:200]}") from error
-        text = self._session.get_modelmeta().custom_metadata_map.get(ABOUT_KEY)
-        if text is None:
-            raise ValueError(f"{file} sees no tools in a hand: its metadata have no {ABOUT_KEY}")
-        self.about: dict[str, Any] = json.loads(text)
+        self._session, self.about = open_network(file, "network for tools in a hand", ABOUT_KEY)
         self._num_points = int(self.about["net"]["num_points"])
 
     def estimate(

@@ -19,6 +19,34 @@ SHIPPED: Final = Path(__file__).parent / "weights" / "affordance"
 """Weights that come with the program, one folder per encoder."""
 
 
+def open_network(file: Path, what: str, about_key: str) -> tuple[Any, dict[str, Any]]:
+    """Open an exported network on one thread; return its session and what its metadata tell.
+
+    Args:
+        file: The .onnx file.
+        what: What it should be, for messages.
+        about_key: Key of its metadata that tells.
+
+    Raises:
+        ValueError: It is missing, or something else.
+        ModuleNotFoundError: onnxruntime is not installed.
+    """
+    import onnxruntime
+
+    if not file.is_file():
+        raise ValueError(f"no {what} at {file}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise ValueError(f"{file} is no ONNX model: {' '.join(str(error).split())[:200]}") from error
+    text = session.get_modelmeta().custom_metadata_map.get(about_key)
+    if text is None:
+        raise ValueError(f"{file} is no {what}: its metadata have no {about_key}")
+    return session, json.loads(text)
+
+
 class OnnxEncoder(FrameEncoder):
     """An `AffordanceEncoder` that runs an exported network.
 
@@ -32,20 +60,7 @@ class OnnxEncoder(FrameEncoder):
 
     def __init__(self, file: Path) -> None:
         """See the class."""
-        import onnxruntime
-
-        if not file.is_file():
-            raise ValueError(f"no affordance encoder at {file}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
-        except Exception as error:
-            raise ValueError(f"{file} is no ONNX model: {' '.join(str(error).split())[:200]}") from error
-        text = self._session.get_modelmeta().custom_metadata_map.get(ABOUT_KEY)
-        if text is None:
-            raise ValueError(f"{file} is no affordance encoder: its metadata have no {ABOUT_KEY}")
-        self.about: dict[str, Any] = json.loads(text)
+        self._session, self.about = open_network(file, "affordance encoder", ABOUT_KEY)
         net = self.about["net"]
         super().__init__(net["encoder"], net["num_points"], net["num_centres"])
 

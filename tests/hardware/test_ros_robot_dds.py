@@ -11,7 +11,7 @@ pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ro
 
 import habilis
 from hardware.bus import BusConfig
-from hardware.robot_client import _patient
+from hardware.robot_client import patient
 from hardware.ros_robot import RosRobot
 from hardware.transports import open_bus
 from policies.robot import GripperCommand, JointCommand
@@ -21,13 +21,6 @@ from tests.hardware.processes import new_domain, served_robot
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 HOME = np.array([0.0, -0.6, 0.0, -2.3, 0.0, 1.7, 0.785])
-
-
-def patient(interface):
-    """A busy machine that runs other tests beside is late for seconds."""
-    slow = _patient(interface)
-    ages = {name: 10.0 for name in ("max_state_age_s", "max_stamp_age_s", "max_stamp_lead_s")}
-    return replace(slow, watchdog=replace(slow.watchdog, **ages))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +38,8 @@ class TestRosRobot(RobotSuite):
     @pytest.fixture
     def robot(self, domain, interface):
         bus = open_bus("dds", BusConfig(node_name="client", domain_id=domain, use_sim_time=True))
-        robot = RosRobot(bus, patient(interface))
+        # Beside other tests a busy machine is late for seconds.
+        robot = RosRobot(bus, patient(interface, 10.0))
         try:
             bus.start()
             robot.connect()
