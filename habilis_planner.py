@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from habilis_config import UsageError, check_contract, instantiate
-from habilis_robots import interface_of, may_be_real, remote_world, safe_robot
+from habilis_robots import import_kinematics, interface_of, may_be_real, remote_world, safe_robot
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -96,7 +96,7 @@ def _build_remote(
     cfg.video.enabled = False  # there is no view of the scene but the robot's own cameras
     with ExitStack() as parts:
         if world is None:
-            world = remote_world(cfg)
+            world = _rehearsed_world(cfg)
             parts.callback(world.close)
         remote, episode = world.remote, world.reset(0)
         trace, split = _trace(cfg, folder, episode, list(watchers), parts, is_split)
@@ -112,6 +112,19 @@ def _build_remote(
         agent, tools = _agent(cfg, robot, kinematics, episode, trace, parts, confirmation)
         given = replace(episode, robot=robot)  # the bare driver stays here
         return Session(agent, world, given, robot, tools, folder, None, parts.pop_all(), split)
+
+
+def _rehearsed_world(cfg: DictConfig) -> Any:
+    """Find a robot on the network, after the planner has done once what takes long the first time."""
+    from vlm_agent.rehearsal import rehearse
+    from vlm_agent.skills.registry import load_skills
+
+    load_skills()
+    import_kinematics(cfg)
+    ours = cfg.copy()
+    ours.model = {"_target_": "vlm_agent.scripted.model.ScriptedModel"}  # no other is asked for a rehearsal
+    rehearse(lambda camera: build_picture(ours, camera, None))
+    return remote_world(cfg)
 
 
 def build_picture(cfg: DictConfig, camera: Any, folder: Path | None, watchers: Sequence[Any] = ()) -> Any:
@@ -169,7 +182,7 @@ def build_planner(cfg: DictConfig) -> Any:
     from policies.runs import new_run_folder
 
     with ExitStack() as parts:
-        world = remote_world(cfg)
+        world = _rehearsed_world(cfg)
         parts.callback(world.close)
 
         def plan(instruction: str, cancel: Any, tell: Callable[[str], None]) -> Answer:

@@ -88,6 +88,7 @@ def build_robot(cfg: DictConfig) -> Any:
     from hardware.commands.robot import ServedRobot
     from hardware.server.cameras import CameraServer
     from hardware.server.robot_server import RobotServer
+    from policies.real_time import settle
     from vlm_agent.trace import NullTrace
 
     cfg, config = cfg.copy(), instantiate(cfg.server)
@@ -97,6 +98,9 @@ def build_robot(cfg: DictConfig) -> Any:
         robot_model, driver, cameras, frames, truth, task = _served(cfg, interface, parts)
         robot, _ = safe_robot(cfg, driver, robot_model, NullTrace())
         parts.callback(robot.close)
+        for camera in cameras.values():
+            camera.capture()  # the first picture opens the renderer
+        settle()
         bus = open_bus(cfg)
         parts.callback(bus.close)
         server = RobotServer(bus, robot, interface, config, frames)
@@ -152,6 +156,7 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
     from hardware.runner.policy_runner import PolicyRunner, check_fit
     from policies.actions import Decoder
     from policies.onnx_policy import OnnxPolicy
+    from policies.real_time import settle
     from policies.runs import new_run_folder
     from vlm_agent.trace import NullTrace
 
@@ -173,6 +178,8 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         forward = (lambda joint_pos: found[0].forward(joint_pos)) if has_forward else None
         decoder = Decoder(deployment, forward)
         check_fit(policy.spec, decoder, period_s)  # before anything is reached
+        import_kinematics(cfg)
+        settle()
         bus = open_bus(cfg)
         parts.callback(bus.close)
         observer = Observer(
@@ -320,6 +327,14 @@ def driver_of(robot: str) -> Any:
     if cfg.robot.get("driver") is None:
         raise UsageError(f"robot {robot} has no driver; start one yourself, or use_mock_hardware:=true")
     return instantiate(cfg.robot.driver)
+
+
+def import_kinematics(cfg: DictConfig) -> None:
+    """Import what plans motions: half a second, which must not pass while a robot is listened to."""
+    from hydra.utils import get_object
+
+    if cfg.robot.kinematics is not None:
+        get_object(cfg.robot.kinematics["_target_"])
 
 
 def safe_robot(cfg: DictConfig, driver: Any, robot_model: Any, trace: Any) -> tuple[Any, Any]:
