@@ -19,7 +19,7 @@ $(VENV)/.base: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) install -c constraints.txt -e '.[convert,dev,models,ros,shadow,train]'
+	$(PIP) install -c constraints.txt -e '.[bench,convert,dev,models,ros,shadow,train]'
 	@touch $@
 
 system:  ## system libraries for rendering and point clouds, when they are missing

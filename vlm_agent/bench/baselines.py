@@ -63,20 +63,26 @@ class Guess:
     """Takes one of the options that the prompt offers, yes or no where it offers none.
 
     Args:
-        seed: Of the guesses, which depend on it and on the question alone; None takes the first option.
+        seed: Of the guesses, which depend on it, the question and the repetition alone; None takes the first
+            option.
+        repetition: Number of the repetition: each draws anew.
     """
 
     is_blind = True
     is_free = True
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, repetition: int = 0) -> None:
         """See the class."""
-        self.seed = seed
+        self.seed, self._repetition = seed, repetition
 
     @property
     def name(self) -> str:
         """Name for traces and reports."""
         return "first_choice" if self.seed is None else f"random_choice:{self.seed}"
+
+    def redrawn(self, repetition: int) -> Guess:
+        """Return the same guesser for another repetition."""
+        return Guess(self.seed, repetition)
 
     def complete(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec], cancel: threading.Event | None = None
@@ -87,7 +93,8 @@ class Guess:
         listed = [f"({letter})" for letter in letters] or words_in(prompt) or ["yes", "no"]
         if self.seed is None:
             return Reply(listed[0], finish_reason="stop")
-        digest = hashlib.sha256(f"{self.seed}|{prompt}".encode())
+        drawn = f"{self.seed}|{self._repetition}" if self._repetition else f"{self.seed}"
+        digest = hashlib.sha256(f"{drawn}|{prompt}".encode())
         for picture in (c for m in messages for c in m.content if isinstance(c, ImageContent)):
             digest.update(picture.rgb.tobytes())
         number = int.from_bytes(digest.digest()[:8], "big")

@@ -1,9 +1,13 @@
-"""`habilis bench compare A B`: two runs on the rows that both answered, paired."""
+"""`habilis bench compare A B`: two runs on the rows that both answered, paired.
+
+Runs that share no row, but the rows that theirs are changed versions of (other conditions of one scene), are
+paired by those.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +40,16 @@ def compare(invocation: Any) -> int:
     scorer = invocation.cfg.scorer or one.manifest["scorer"]
     scores, groups = _means(marked(one, scorer), one.benchmark.aggregate_of(scorer))
     others, _ = _means(marked(other, scorer), one.benchmark.aggregate_of(scorer))
+    original = None if scores.keys() & others.keys() else one.benchmark.original
+    if original is not None:
+        scores, others = by_original(scores, original), by_original(others, original)
+        groups = {original(row_id): group for row_id, group in groups.items()}
     summary = {
         "benchmark": one.benchmark.name,
         "scorer": scorer,
         "a": str(one.folder),
         "b": str(other.folder),
+        "paired_by": "original" if original else "id",
     }
     summary |= paired(scores, others, groups)
     summary |= {"void_a": sum(r["void"] for r in one.rows), "void_b": sum(r["void"] for r in other.rows)}
@@ -63,6 +72,14 @@ def _means(found: Mapping[int, Sequence[Any]], aggregate: Any) -> tuple[dict[str
             scores.setdefault(scored.question.id, []).append(scored.mark.score)
             groups[scored.question.id] = scored.group
     return {row_id: float(np.mean(values)) for row_id, values in scores.items()}, groups
+
+
+def by_original(scores: Mapping[str, float], original: Callable[[str], str]) -> dict[str, float]:
+    """Return scores by what their rows are versions of; several versions of one row average."""
+    found: dict[str, list[float]] = {}
+    for row_id, score in scores.items():
+        found.setdefault(original(row_id), []).append(score)
+    return {row_id: float(np.mean(values)) for row_id, values in found.items()}
 
 
 def paired(one: Mapping[str, float], other: Mapping[str, float], groups: Mapping[str, str]) -> dict[str, Any]:

@@ -137,6 +137,7 @@ class Benchmark:
         unit: What the score is: a fraction (shown in %), or points.
         is_error: Whether lower is better.
         chance: (question) -> expected score of a random guess, None if there is none.
+        original: (row id) -> the row that it is a changed version of, for runs under other conditions.
         notes: What one should know before comparing.
     """
 
@@ -158,6 +159,7 @@ class Benchmark:
     unit: Literal["fraction", "points"] = "fraction"
     is_error: bool = False
     chance: Callable[[Question], float] | None = None
+    original: Callable[[str], str] | None = None
     notes: str = ""
 
     def scorer(self, name: str | None) -> tuple[str, Scorer]:

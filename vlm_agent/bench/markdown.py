@@ -90,12 +90,15 @@ def _percents(entry: Mapping[str, float]) -> tuple[str, str]:
 
 def decoding_warning(run: Run, summary: Mapping[str, Any]) -> str:
     """Return what to say of sampled decoding that was not repeated, "" if there is nothing to say."""
-    temperature = run.manifest["settings"].get("model", {}).get("temperature", 0)
-    if temperature != 0 and summary["repetitions"] < 3 and "temperature" in run.manifest["settings"]["model"]:
-        return (
-            f"Decoding may be sampled (temperature {temperature}), and there are {summary['repetitions']} "
-            "repetitions: use repetitions=3 or more, or model.temperature=0."
-        )
+    settings, repetitions = run.manifest["settings"].get("model", {}), summary["repetitions"]
+    if repetitions >= 3:
+        return ""
+    told = f"and there are {repetitions} repetitions: use repetitions=3 or more"
+    if settings.get("temperature", 0) != 0:
+        sampled = f"Decoding may be sampled (temperature {settings['temperature']})"
+        return f"{sampled}, {told}, or model.temperature=0."
+    if summary["model"].startswith("random_choice"):
+        return f"The answers are guessed, {told}."
     return ""
 
 

@@ -101,7 +101,9 @@ def answer_row(
     started = time.perf_counter()
     if planner.ask_confidence:
         question = replace(question, prompt=f"{question.prompt}\n{ASK}")
-    polite = Polite(planner.model, planner.gate, planner.cache, repetition, planner.retries)
+    redrawn = getattr(planner.model, "redrawn", None)  # of a guesser that is no model on a server
+    model = redrawn(repetition) if redrawn else planner.model
+    polite = Polite(model, planner.gate, planner.cache, repetition, planner.retries)
     pictures = _pictures(question, planner.model)
     said = _ask(question, planner, polite, pictures, cancel)
     output, confidence = split_confidence(said.output) if planner.ask_confidence else (said.output, None)

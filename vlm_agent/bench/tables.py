@@ -99,6 +99,9 @@ def print_run(benchmark: Benchmark, summary: Mapping[str, Any], files: Mapping[s
         console.print(f"  {kind:<6} {path}", highlight=False, soft_wrap=True)
 
 
+_PAIRS = {"id": "", "original": " pairs of one row under other conditions"}
+
+
 def print_comparison(summary: Mapping[str, Any], unit: str) -> None:
     """Print the comparison of two runs."""
     from rich.console import Console
@@ -108,9 +111,9 @@ def print_comparison(summary: Mapping[str, Any], unit: str) -> None:
         line = f"{side}: {shown(summary[f'score_{side}'], unit)}  {summary[side]}"
         console.print(line, highlight=False, soft_wrap=True)
     difference = f"{shown(summary['difference'], unit)} {shown_ci(summary['ci95'], unit)}"
+    how = f"{summary['test']}, n = {summary['n']}{_PAIRS[summary['paired_by']]}"
     console.print(
-        f"b - a: {difference}, p = {summary['p']:.4g} "
-        f"({summary['test']}, n = {summary['n']}); better in b {summary['better_in_b']}, in a "
+        f"b - a: {difference}, p = {summary['p']:.4g} ({how}); better in b {summary['better_in_b']}, in a "
         f"{summary['better_in_a']}; rows of one run alone: {summary['only_in_a']}, {summary['only_in_b']}",
         highlight=False,
     )

@@ -171,6 +171,25 @@ def test_mcnemar_by_hand():
     assert grouped["test"] == "sign flips over groups" and grouped["p"] == 1  # one group says nothing
 
 
+def test_runs_under_other_conditions_are_paired_by_the_row_that_was_changed(bench, write_rows, tmp_path):
+    def run(condition, right):
+        rows = []
+        for k in range(8):
+            facts = {"kind": "grasp", "level": "easy", "condition": condition, "answer_type": "yes_no"}
+            facts |= {"unit": "", "tolerance": 0.0, "choices": [], "question": "Is it?", "image": ""}
+            answer = "yes" if k in right else "no"
+            rows.append({"id": f"v1-{k}-grasp{condition}", "seed": k, "answer": answer, **facts})
+        file = write_rows(rows, f"rows{condition}/rows.jsonl")
+        told = ("benchmark=habilis_spatial", f"data={file.parent}", "model=always_yes", "tools=none")
+        return bench(*told, f"run_dir={tmp_path / 'runs'}")[1]["folder"]
+
+    clean, dim = run("", range(8)), run("@dim", range(1, 8))
+    code, got, _ = bench("compare", clean, dim)
+    assert code == 0 and got["paired_by"] == "original" and got["n"] == 8
+    assert got["difference"] == -1 / 8 and (got["better_in_a"], got["better_in_b"]) == (1, 0)
+    assert bench("compare", clean, clean)[1]["paired_by"] == "id"
+
+
 def test_words_that_a_prompt_offers_are_options():
     assert words_in("Which is taller? Answer with one of: red block, blue ball.") == [
         "red block",
@@ -187,6 +206,25 @@ def test_guesses_depend_on_the_question_and_the_seed(bench, data, tmp_path):
     first = outputs("a")
     assert first == outputs("b", "concurrency=4") and set(first) == {"yes", "no"}
     assert first != outputs("c", "model.seed=1")
+
+
+def test_each_repetition_guesses_anew(bench, data, tmp_path):
+    def guessed(name, *more):
+        code, got, _ = bench(*words(data, tmp_path / name, "model=random_choice", *more))
+        assert code == 0
+        by_repetition = {}
+        for row in rows_in(Path(got["folder"])):
+            by_repetition.setdefault(row["repetition"], {})[row["id"]] = row["output"]
+        return got, by_repetition
+
+    once, first = guessed("once")
+    got, each = guessed("thrice", "repetitions=3")
+    assert each[0] == first[0] and each[0] != each[1] != each[2] != each[0]
+    assert "guessed" in once["warning"] and not got["warning"]
+    assert got["n"] == 12 and got["score"] == pytest.approx(sum(got["by_repetition"]) / 3)
+    assert got["interval"] == "bootstrap over groups"  # the three guesses at a row are one group
+    low, high = got["ci95"]
+    assert low < got["score"] < high
 
 
 def openai(url):

@@ -39,6 +39,11 @@ def question(record: Record) -> Question | None:
     )
 
 
+def original(row_id: str) -> str:
+    """Return the id of the row under no condition."""
+    return row_id.partition("@")[0]
+
+
 def chance(asked: Question) -> float:
     """Return the expected score of a random guess: of a point, the share of the picture that is right."""
     kind = asked.facts["answer_type"]
@@ -65,5 +70,6 @@ HABILIS_SPATIAL = Benchmark(
     citation="this repository",
     verified=True,
     chance=chance,
+    original=original,
     notes="Equal (version, seed) are equal rows; the score is the mean over the kinds of questions.",
 )
