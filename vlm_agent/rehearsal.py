@@ -1,9 +1,9 @@
 """A rehearsal on a drawn picture, before a robot is listened to.
 
 The first question costs more than the later ones: modules are imported, the grammar is built, and Python
-collects all garbage of the start. Each holds the interpreter for up to 0.15 s on an idle machine, in which the
-threads that hear the robot do not run: the watchdog of a real robot, 0.1 s, takes that for silence and latches
-a stop.
+collects all garbage of the start. Each holds the interpreter for up to 0.15 s on an idle machine, in which
+the threads that hear the robot do not run: the watchdog of a real robot, 0.1 s, takes that for silence and
+latches a stop.
 """
 
 from __future__ import annotations
