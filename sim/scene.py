@@ -17,7 +17,8 @@ import numpy as np
 
 from perception_tools.geometry import FloatArray
 from sim.looks import SceneLook, add_look, sample_look
-from sim.objects import ObjectSpec, add_object
+from sim.object_bodies import add_object
+from sim.objects import ObjectSpec
 from sim.robots.fr3 import set_physics_options
 from sim.robots.model import RobotModel
 

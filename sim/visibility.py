@@ -9,7 +9,8 @@ import mujoco
 import numpy as np
 
 from perception_tools.geometry import FloatArray
-from sim.objects import VISUAL_GROUP, ObjectSpec
+from sim.object_bodies import VISUAL_GROUP
+from sim.objects import ObjectSpec
 from sim.scene import TabletopScene
 from sim.tabletop_goals import BodyPose
 

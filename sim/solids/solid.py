@@ -16,7 +16,8 @@ import mujoco
 import numpy as np
 
 from perception_tools.geometry import FloatArray
-from sim.objects import COLLISION_GROUP, COLORS, TRAIN_COLORS, VISUAL_GROUP, sample_color
+from sim.object_bodies import COLLISION_GROUP, VISUAL_GROUP
+from sim.objects import COLORS, TRAIN_COLORS, sample_color
 from sim.solids.meshes import MESHES, convex_pieces, unit_mesh
 
 PRIMITIVES: Final = ("box", "sphere", "cylinder", "capsule", "ellipsoid")

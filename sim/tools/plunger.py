@@ -14,7 +14,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from sim.objects import lathe_mesh
+from sim.object_bodies import lathe_mesh
 from sim.tools.base import (
     COLLISION_GROUP,
     PLASTIC_KG_M3,

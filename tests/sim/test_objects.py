@@ -2,18 +2,16 @@ import mujoco
 import numpy as np
 import pytest
 
+from sim.object_bodies import add_object, lathe_mesh, socket_mesh
 from sim.objects import (
     COLORS,
     HELD_OUT_COLORS,
     SHAPES,
     SOCKET_FLOOR_M,
     TRAIN_COLORS,
-    add_object,
-    lathe_mesh,
     sample_object,
     sample_peg,
     sample_socket,
-    socket_mesh,
 )
 from sim.robots.fr3 import set_physics_options
 
