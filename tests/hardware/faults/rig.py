@@ -32,6 +32,12 @@ COMMANDS = "lift_controller/commands"
 PATIENT_S = 0.5
 DEFAULT_S = 0.1
 """Age at which joint states are stale: of a busy machine, and the default."""
+FILTER_S = 0.2
+"""Age of joint states at which the safety filter sends nothing new (`robot.safety.max_state_age_s`)."""
+CAMERA_S = 0.5
+"""Age at which a camera is silent (`watchdog.max_camera_age_s`)."""
+ON_THE_WAY = 5
+"""Control ticks allowed for what is under way when a fault begins."""
 
 
 def robot_file(folder: Path, kind: str = "position", age_s: float = PATIENT_S) -> Path:
@@ -169,6 +175,25 @@ class Rig:
         self.until(lambda: time.monotonic() - last_change() > quiet_s, "the commands rest")
         return last_change() - began_s
 
+    def check_ticks(self, began_s: float, age_s: float) -> None:
+        """Assert that the last command that differs came within the watchdog's time, a period and braking.
+
+        Control ticks are counted, not seconds: a busy machine sends them late, but sends no more of them.
+
+        Args:
+            began_s: When the fault began [s], monotonic.
+            age_s: Time after which it must be noticed [s].
+        """
+        times, positions = self.stream()
+        ticks = np.diff(positions, axis=0)
+        before = np.flatnonzero(times[1:] <= began_s)
+        speed = np.abs(ticks[before[-1]]) / DT_S if len(before) else VELOCITY
+        braking = int(np.ceil((speed / (ACCELERATION * DT_S)).max()))
+        after = np.abs(ticks[times[1:] > began_s]).max(axis=1, initial=0.0) > 1e-9
+        moved = int(np.flatnonzero(after)[-1]) + 1 if after.any() else 0
+        allowed = round(age_s / DT_S) + 1 + braking + ON_THE_WAY
+        assert moved <= allowed, f"{moved} control ticks until it rested, allowed {allowed}"
+
     def ask(self, name: str) -> tuple[bool, str]:
         """Call a service of the policy's node."""
         client = self.bus.client("std_srvs/srv/Trigger", f"habilis/{name}")
@@ -186,6 +211,20 @@ def check_sent(folder: Path) -> None:
     (bag,) = folder.glob("*/bag")
     sent = [m for m in read_bag(bag) if m.topic == "/habilis/safe_action"]
     positions = np.array([definitions.decode(m.type_name, m.data).position for m in sent]).reshape(-1, 2)
+    check_positions(np.array([m.stamp_ns for m in sent]) / 1e9, positions)
+
+
+def check_heard(found: Rig, kind: str) -> None:
+    """Nor did anything unsafe reach the robot, braking included, by what was heard on its topic."""
+    times, values = found.stream()
+    if kind == "velocity":
+        assert np.isfinite(values).all() and (np.abs(values) <= VELOCITY + 1e-9).all()
+    else:
+        check_positions(times, values)
+
+
+def check_positions(times_s: np.ndarray, positions: np.ndarray) -> None:
+    """Assert that setpoints (n, 2), sent at times (n,), keep to the limits."""
     if len(positions) < 3:  # it never moved
         return
     assert np.isfinite(positions).all()
@@ -193,7 +232,7 @@ def check_sent(folder: Path) -> None:
     ticks = np.diff(positions, axis=0)
     assert (np.abs(ticks) <= VELOCITY * DT_S * 1.01 + 1e-9).all(), np.abs(ticks).max(axis=0)
     # After a pause the stream begins anew, at rest, as the robot is by then.
-    pause = np.diff([m.stamp_ns for m in sent]) > 2 * DT_S * 1e9
+    pause = np.diff(times_s) > 2 * DT_S
     steep = np.abs(np.diff(ticks, axis=0))[~(pause[1:] | pause[:-1])]
     assert (steep <= ACCELERATION * DT_S**2 * 1.01 + 1e-9).all(), steep.max(axis=0, initial=0.0)
 
@@ -236,5 +275,6 @@ def rig(
                 finally:
                     process.close()
                 check_sent(folder / "trials")
+                check_heard(found, kind)
         finally:
             bus.close()

@@ -16,17 +16,34 @@ from pathlib import Path
 import numpy as np
 
 from hardware.bus import SENSOR, Message
-from tests.hardware.faults.rig import COMMANDS, DEFAULT_S, DT_S, NAMES, PATIENT_S, Change, Rig, rig
+from tests.hardware.faults.rig import (
+    CAMERA_S,
+    COMMANDS,
+    DEFAULT_S,
+    DT_S,
+    FILTER_S,
+    NAMES,
+    PATIENT_S,
+    Change,
+    Rig,
+    rig,
+)
 from tests.hardware.processes import ROOT
 
 
-def _fault(found: Rig, change: Change, says: str, began_s: float | None = None) -> str:
-    """A fault of the joint states, after which nothing moves until it was reset and armed again."""
+def _fault(
+    found: Rig, change: Change, says: str, began_s: float | None = None, age_s: float = FILTER_S
+) -> str:
+    """A fault of the joint states, after which nothing moves until it was reset and armed again.
+
+    It must be noticed within `age_s` [s].
+    """
     if began_s is None:
         found.until_moving()
         began_s = time.monotonic()
         found.change = change
     rest_s = found.rests_after(began_s)
+    found.check_ticks(began_s, age_s)
     found.says(says)
     # The cause is over; it must not go on by itself.
     found.change = lambda message: [message]
@@ -74,7 +91,7 @@ def silence(seconds: float, age_s: float) -> str:
             assert seconds <= age_s + DT_S, "it went on"
             assert found.moves(began_s + seconds, 0.005)
             return "went on"
-        return _fault(found, change, "stale_sta", began_s)
+        return _fault(found, change, "stale_sta", began_s, min(age_s, FILTER_S))
 
 
 def _set(found: Rig, **fields: object) -> Change:
@@ -88,12 +105,12 @@ def _set(found: Rig, **fields: object) -> Change:
 
 def not_a_number() -> str:
     with rig() as found:
-        return _fault(found, _set(found, position=[float("nan"), 0.0]), "fault")
+        return _fault(found, _set(found, position=[float("nan"), 0.0]), "fault", age_s=0.0)
 
 
 def wrong_size() -> str:
     with rig() as found:
-        return _fault(found, _set(found, position=[0.1], velocity=[], effort=[]), "fault")
+        return _fault(found, _set(found, position=[0.1], velocity=[], effort=[]), "fault", age_s=0.0)
 
 
 def renamed_joint() -> str:
@@ -132,7 +149,7 @@ def clock_jump(seconds: float) -> str:
             message.header.stamp.sec = int(message.header.stamp.sec + seconds)
             return [message]
 
-        return _fault(found, change, "fault")
+        return _fault(found, change, "fault", age_s=0.0)
 
 
 def transport_restart() -> str:
@@ -143,6 +160,7 @@ def transport_restart() -> str:
         found.change = lambda message: []
         found._out.close()
         rest_s = found.rests_after(began_s)
+        found.check_ticks(began_s, FILTER_S)
         found.policy.until("stale_state")
         found._out = found.bus.publisher("sensor_msgs/msg/JointState", "/joint_states", SENSOR)
         found.change = lambda message: [message]
@@ -234,6 +252,7 @@ def robot_killed() -> str:
         began_s = time.monotonic()
         os.kill(found.robot.popen.pid, signal.SIGKILL)
         rest_s = found.rests_after(began_s)
+        found.check_ticks(began_s, FILTER_S)
         assert found.policy.wait(30) == 1
         assert "stale_state" in found.policy.text
         return f"braked after {rest_s * 1000:.0f} ms, ended with exit code 1"
@@ -268,6 +287,7 @@ while True:
             began_s = time.monotonic()
             camera.kill()
             rest_s = found.rests_after(began_s)
+            found.check_ticks(began_s, CAMERA_S)
             found.policy.until("stale_camera")
             return f"braked and held after {rest_s * 1000:.0f} ms"
         finally:
@@ -316,6 +336,7 @@ def two_commanders() -> str:
         other = found.bus.publisher("std_msgs/msg/Float64MultiArray", COMMANDS)
         try:
             rest_s = found.rests_after(began_s)
+            found.check_ticks(began_s, FILTER_S)
             found.policy.until("commander")
             refused, _ = found.ask("reset")
             assert not refused, "it was reset while the other is there"
