@@ -158,7 +158,7 @@ class Figures:
 
 
 def figures(*repetitions: Sequence[Scored], aggregate: Aggregate, seed: int = 0) -> Figures:
-    """Add marks up; rows with a score of None are not in the denominator.
+    """Add marks up; rows with a score of None are not in the denominator, but their parts are in the totals.
 
     Args:
         repetitions: Marked questions, once per repetition; rows are merged within each, and all answers to
@@ -167,11 +167,14 @@ def figures(*repetitions: Sequence[Scored], aggregate: Aggregate, seed: int = 0)
         seed: Of the bootstrap.
     """
     rows: list[Scored] = []
+    beside: list[Scored] = []
     for scored in repetitions:
         rows += aggregate.merge([s for s in scored if s.mark.score is not None])
+        beside += [s for s in scored if s.mark.score is None and s.mark.parts]
     if not rows:
         return Figures(None, 0, None, "none")
     once = _sums(rows, np.ones((1, len(rows))))
+    every = _sums([*rows, *beside], np.ones((1, len(rows) + len(beside)))) if beside else once
     score = float(aggregate.statistic(once)[0])
     interval, ci95 = _interval(rows, aggregate.statistic, seed)
     names = once.categories
@@ -180,7 +183,7 @@ def figures(*repetitions: Sequence[Scored], aggregate: Aggregate, seed: int = 0)
         len({r.question.id for r in rows}),
         ci95,
         interval,
-        {name: _finite(float(statistic(once)[0])) for name, statistic in aggregate.totals.items()},
+        {name: _finite(float(statistic(every)[0])) for name, statistic in aggregate.totals.items()},
         {name: _category([r for r in rows if r.question.category == name], seed) for name in names},
     )
 
@@ -228,7 +231,7 @@ def bootstrap(
 def _sums(rows: Sequence[Scored], weights: FloatArray) -> Sums:
     names = dict.fromkeys(name for r in rows for name in r.mark.parts)
     return Sums(
-        np.array([r.mark.score for r in rows], float),
+        np.array([r.mark.score or 0.0 for r in rows], float),
         {name: np.array([r.mark.parts.get(name, 0.0) for r in rows], float) for name in names},
         np.array([r.question.category for r in rows], dtype=np.str_),
         weights,

@@ -54,7 +54,7 @@ class Mark:
     """The score of one answer.
 
     Attributes:
-        score: Usually 0 or 1; None takes the row out of the denominator.
+        score: Usually 0 or 1; None takes the row out of the denominator (its parts still add to the totals).
         parsed: What was read in the answer, JSON-able; None if nothing could be.
         is_parsed: Whether the answer could be read at all.
         parts: Further figures of the row, summed or averaged by the aggregate.
@@ -83,6 +83,7 @@ class Scorer:
         ill_posed: What rows without question or ground truth are when others' answers are scored; in a
             run of our own they are always wrong.
         needs: Facts of a question without which it can't be used, with what to do then.
+        asks: Whether rows can be asked for it; else it only scores predictions.
     """
 
     score: Callable[[Any, Question], Mark]
@@ -91,6 +92,7 @@ class Scorer:
     missing: Literal["wrong", "left_out"] = "wrong"
     ill_posed: Literal["wrong", "left_out"] = "wrong"
     needs: Mapping[str, str] = field(default_factory=dict)
+    asks: bool = True
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,12 @@ class Benchmark:
         if name not in self.scorers:
             raise ValueError(f"{self.name} has no scorer {name!r}; scorers: {', '.join(self.scorers)}")
         return name, self.scorers[name]
+
+    def strict_of(self, scorer: str) -> str | None:
+        """Return the strict reading beside a scorer, None for one that is strict."""
+        if scorer.startswith("strict"):
+            return None
+        return next((name for name in (f"strict_{scorer}", "strict") if name in self.scorers), None)
 
     def aggregate_of(self, scorer: str) -> Aggregate:
         """Return how marks of a scorer add up."""

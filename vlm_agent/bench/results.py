@@ -98,9 +98,9 @@ def figures_of(run: Run, scorer: str, *, seed: int = 0) -> tuple[dict[str, Any],
     each = [summary_of(run.benchmark, scorer, rows)["score"] for rows in sets] if len(sets) > 1 else []
     summary |= {"repetitions": len(sets), "by_repetition": each}
     rows = [remarked(row, s) for rows in found.values() for row, s in rows] + void
-    if scorer != "strict" and "strict" in run.benchmark.scorers:
-        strict = marked(run, "strict")
-        beside = summary_of(run.benchmark, "strict", *([s for _, s in r] for r in strict.values()))
+    if (other := run.benchmark.strict_of(scorer)) is not None:
+        strict = marked(run, other)
+        beside = summary_of(run.benchmark, other, *([s for _, s in r] for r in strict.values()))
         summary["strict"] = {k: beside[k] for k in ("score", "n", "ci95", "unparsed", "totals")}
     return summary | costs_of(run, rows) | trust_of(rows), rows
 

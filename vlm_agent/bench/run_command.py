@@ -56,7 +56,9 @@ def bench(invocation: Any) -> int:
     cfg = invocation.cfg
     _check(cfg)
     benchmark = load_benchmark(cfg.benchmark.name)
-    scorer, _ = benchmark.scorer(cfg.scorer)
+    scorer, used = benchmark.scorer(cfg.scorer)
+    if not used.asks:
+        raise ValueError(f"scorer={scorer} scores predictions alone: habilis bench score … scorer={scorer}")
     questions = chosen(load_questions(benchmark, cfg.data), cfg.limit, cfg.seed)
     check_pictures(questions)
     planners = Planners(invocation)

@@ -131,11 +131,11 @@ def score_outputs(
     scored = mark_all(questions, outputs, scorer, is_own_run=is_own_run)
     void = sum(q.id in outputs and outputs[q.id].is_void for q in questions)
     summary = summary_of(benchmark, name, scored, void=void, seed=seed)
-    if name != "strict" and "strict" in benchmark.scorers:
-        strict = benchmark.scorers["strict"]
+    if (other := benchmark.strict_of(name)) is not None:
+        strict = benchmark.scorers[other]
         if not any(fact not in q.facts for fact in strict.needs for q in questions if q.id in outputs):
-            other = mark_all(questions, outputs, strict, is_own_run=is_own_run)
-            beside = summary_of(benchmark, "strict", other, void=void, seed=seed)
+            marks = mark_all(questions, outputs, strict, is_own_run=is_own_run)
+            beside = summary_of(benchmark, other, marks, void=void, seed=seed)
             summary["strict"] = {key: beside[key] for key in ("score", "n", "ci95", "unparsed", "totals")}
     return summary, scored
 

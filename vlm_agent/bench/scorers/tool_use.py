@@ -1,4 +1,4 @@
-"""Choosing tools and filling their parameters: MetaTool, Seal-Tools, m&m's, GTA."""
+"""Choosing tools and filling their parameters: MetaTool, Seal-Tools, m&m's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vlm_agent.bench.aggregate import FloatArray, Sums, f1
-from vlm_agent.bench.contract import UNPARSED, Mark, Question
-from vlm_agent.bench.scorers.calls import calls_of
+from vlm_agent.bench.contract import Mark, Question
 
 # ---- MetaTool -----------------------------------------------------------------------------------
 
@@ -213,52 +212,3 @@ def edit_distance(one: Sequence[Any], other: Sequence[Any]) -> int:
         for j, b in enumerate(other, 1):
             previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (a != b))
     return row[-1]
-
-
-# ---- GTA ----------------------------------------------------------------------------------------
-
-
-def gta(output: Any, question: Question) -> Mark:
-    """Score an answer by its white list, and the calls (if given) by multisets of tools per category.
-
-    End to end: right iff every group of the white list has a word in the answer and no group of the black
-    list has (AnsAcc). The output is the answer, or ``{"answer", "calls"}``.
-    """
-    answer, calls = _answer_and_calls(output)
-    gold = question.answer if isinstance(question.answer, Mapping) else {"whitelist": [[question.answer]]}
-    said = answer.lower()
-    is_right = all(any(str(w).lower() in said for w in group) for group in gold.get("whitelist") or [])
-    is_right &= not any(any(str(w).lower() in said for w in group) for group in gold.get("blacklist") or [])
-    parts: dict[str, float] = {}
-    kinds: Mapping[str, str] = question.facts.get("kinds", {})
-    wanted = Counter(question.facts.get("tools", ()))
-    used = Counter(calls)
-    for kind in ("perception", "operation", "logic", "creativity"):
-        here = {n for n in used | wanted if kinds.get(n) == kind}
-        parts |= {
-            f"right_{kind}": float(sum((used & wanted)[n] for n in here)),
-            f"used_{kind}": float(sum(used[n] for n in here)),
-            f"gold_{kind}": float(sum(wanted[n] for n in here)),
-        }
-    return Mark(float(is_right), answer[:200], bool(answer.strip()), parts)
-
-
-def _answer_and_calls(output: Any) -> tuple[str, list[str]]:
-    if not isinstance(output, Mapping):
-        return str(output), []
-    calls = calls_of(output.get("calls") or [])
-    return str(output.get("answer", "")), [name for name, _ in calls or []]
-
-
-def strict_gta(output: Any, question: Question) -> Mark:
-    """The white list's words must stand alone, not inside other words."""
-    answer, _ = _answer_and_calls(output)
-    if not answer.strip():
-        return UNPARSED
-    gold = question.answer if isinstance(question.answer, Mapping) else {"whitelist": [[question.answer]]}
-
-    def stands(word: Any) -> bool:
-        return re.search(rf"(?<!\w){re.escape(str(word))}(?!\w)", answer, re.IGNORECASE) is not None
-
-    right = all(any(map(stands, group)) for group in gold.get("whitelist") or [])
-    return Mark(float(right and gta(output, question).score == 1), answer[:200])
