@@ -19,12 +19,13 @@ TENSORS, TREE = "tensors.safetensors", "tree.json"
 _KIND: Final = "__habilis__"
 
 
-def save_checkpoint(folder: Path, tree: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: Path, tree: Mapping[str, Any], *, keep_previous: bool = False) -> None:
     """Write a tree; `folder` is there afterwards, complete, or as it was before.
 
     Args:
         folder: Where; an older checkpoint there is replaced.
         tree: Dicts with string keys, lists, tuples, tensors, arrays, numbers, strings, None.
+        keep_previous: Keep the one that is replaced, see `previous_of`.
 
     Raises:
         OSError: If it can't be written, for instance because the disk is full.
@@ -32,9 +33,8 @@ def save_checkpoint(folder: Path, tree: Mapping[str, Any]) -> None:
     """
     tensors: dict[str, torch.Tensor] = {}
     text = json.dumps({"version": VERSION, "tree": _encode(tree, "", tensors)})
-    new, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    new, old = folder.with_name(folder.name + ".new"), previous_of(folder)
+    shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir(parents=True)
         save_file(tensors, str(new / TENSORS))
@@ -45,11 +45,18 @@ def save_checkpoint(folder: Path, tree: Mapping[str, Any]) -> None:
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    if folder.exists():
+    if folder.exists():  # else the machine died between these renames, and the old one is all there is
+        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     new.rename(folder)
     _fsync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    if not keep_previous:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def previous_of(folder: Path) -> Path:
+    """Return where the checkpoint is that the one in `folder` has replaced, if it was kept."""
+    return folder.with_name(folder.name + ".old")
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -72,8 +79,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
 def _complete(folder: Path) -> Path:
     """Return the folder, or its predecessor where the machine died between the two renames."""
-    if not folder.exists() and folder.with_name(folder.name + ".old").exists():
-        return folder.with_name(folder.name + ".old")
+    if not folder.exists() and previous_of(folder).exists():
+        return previous_of(folder)
     if not (folder / TREE).is_file():
         raise ValueError(f"no checkpoint at {folder}")
     return folder
@@ -81,7 +88,7 @@ def _complete(folder: Path) -> Path:
 
 def has_checkpoint(folder: Path) -> bool:
     """Return whether `load_checkpoint` finds one."""
-    return any((f / TREE).is_file() for f in (folder, folder.with_name(folder.name + ".old")))
+    return any((f / TREE).is_file() for f in (folder, previous_of(folder)))
 
 
 def random_state() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -17,11 +16,12 @@ from policies.networks import PolicyNet
 from policies.training.checkpoint import (
     has_checkpoint,
     load_checkpoint,
+    previous_of,
     random_state,
     save_checkpoint,
     set_random_state,
 )
-from policies.training.distributed import agree
+from policies.training.distributed import Ranks, agree
 from policies.training.trainer import Diverged, Trainer, check_finite
 
 LAST: Final = "last"
@@ -136,9 +136,10 @@ class TrainingLoop:
         """See the class."""
         self._trainer, self._config, self._evaluate = trainer, config, evaluate
         self._observer, self._about = observer, dict(about)
-        rank = int(os.environ.get("RANK", "0"))
-        self._is_first = rank == 0
-        self._checkpoint = folder / "checkpoints" / (LAST if rank == 0 else f"{LAST}_rank{rank}")
+        self._ranks = ranks = Ranks.from_environ()
+        self._is_first = ranks.is_first
+        name = LAST if ranks.is_first else f"{LAST}_rank{ranks.rank}"
+        self._checkpoint = folder / "checkpoints" / name
         self._counters = _Counters(config.eval_every, config.save_every)
         self._stop = ""
         self._last: Evaluation | None = None
@@ -151,7 +152,7 @@ class TrainingLoop:
             OSError: If a checkpoint can't be written; the one before is good.
         """
         began, config = time.monotonic(), self._config
-        if has_checkpoint(self._checkpoint):
+        if self._has_checkpoint():
             self._resume()
         before = self._counters.wall_s
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -217,12 +218,14 @@ class TrainingLoop:
         tree = {
             "about": self._about,
             "env_steps": self._trainer.env_steps,
+            "processes": self._ranks.world_size,
             "loop": asdict(self._counters),
             "random": random_state(),
             "trainer": self._trainer.state(),
         }
         try:
-            save_checkpoint(self._checkpoint, tree)
+            # Where one of several processes dies while another has saved, both still have the one before.
+            save_checkpoint(self._checkpoint, tree, keep_previous=self._ranks.is_many)
         except OSError as error:
             kept = "the one before is kept" if has_checkpoint(self._checkpoint) else "there is none yet"
             raise OSError(
@@ -230,14 +233,37 @@ class TrainingLoop:
                 "free some space and resume"
             ) from error
 
-    def _resume(self) -> None:
+    def _has_checkpoint(self) -> bool:
+        """Return whether there is something to go on from; all processes have it, or none."""
+        has = int(has_checkpoint(self._checkpoint))
+        if agree(has) != -agree(-has):
+            raise ValueError(
+                "not every process has a checkpoint; resume with as many as before, or start a new run"
+            )
+        return bool(has)
+
+    def _load(self) -> dict[str, Any]:
+        """Return the newest checkpoint that all processes have."""
         tree = load_checkpoint(self._checkpoint)
+        common = -agree(-tree["env_steps"])
+        previous = previous_of(self._checkpoint)
+        if tree["env_steps"] != common and has_checkpoint(previous):
+            tree = load_checkpoint(previous)
+        if agree(int(tree["env_steps"] != common)):
+            raise ValueError("the processes' checkpoints are of different steps; start a new run")
+        return tree
+
+    def _resume(self) -> None:
+        tree = self._load()
         for key, value in self._about.items():
             stored = tree["about"].get(key)
             if json.dumps(stored, sort_keys=True) != json.dumps(value, sort_keys=True):
                 raise ValueError(f"the checkpoint was made with {key}={stored}, this run has {key}={value}")
-        if agree(tree["env_steps"]) != -agree(-tree["env_steps"]):
-            raise ValueError("the processes' checkpoints are of different steps; start a new run")
+        if tree.get("processes", self._ranks.world_size) != self._ranks.world_size:
+            raise ValueError(
+                f"the checkpoint is of {tree['processes']} processes, these are {self._ranks.world_size}; "
+                "resume with as many as before"
+            )
         self._trainer.load_state(tree["trainer"])
         self._counters = _Counters(**tree["loop"])
         set_random_state(tree["random"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ ROOT = Path(habilis.__file__).parent
 TINY = (
     "experiment=reach_ppo", "num_envs=4", "sim.num_threads=1", "env.task.config.episode_s=0.4",
     "algo.config.hidden_dims=[16]", "algo.config.num_steps_per_env=8", "loop.eval_every=64",
-    "loop.eval.episodes=2", "loop.eval.num_envs=2", "video_episodes=0",
+    "loop.save_every=128", "loop.eval.episodes=2", "loop.eval.num_envs=2", "video_episodes=0",
 )  # fmt: skip
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -62,11 +63,24 @@ def test_two_processes_train_one_policy_and_resume(tmp_path):
     assert sorted(r["env_steps"] for r in rows if "loss/value" in r) == [64, 128, 192]
     assert len(list((run / "tensorboard").iterdir())) == 1
 
+    # As if the second process had died while the first one had saved already.
+    folder = run / "checkpoints"
+    shutil.rmtree(folder / "last_rank1")
+    (folder / "last_rank1.old").rename(folder / "last_rank1")
+    assert checkpoint(run, "last_rank1")["env_steps"] == 128
     again = train(f"resume={run}", "loop.env_steps=320", launcher=TORCHRUN)
     assert again.returncode == 0, again.stderr[-3000:]
     first, second = checkpoint(run), checkpoint(run, "last_rank1")
     assert first["env_steps"] == second["env_steps"] == 320
     assert_equal_weights(first, second)
+    straight = train(*TINY, "loop.env_steps=320", f"run_dir={tmp_path / 'straight'}", launcher=TORCHRUN)
+    assert straight.returncode == 0, straight.stderr[-3000:]
+    (other_run,) = (tmp_path / "straight" / "reach_ppo").iterdir()
+    assert_equal_weights(first, checkpoint(other_run))
+
+    fewer = train(f"resume={run}", "loop.env_steps=400")
+    assert fewer.returncode == 2
+    assert "is of 2 processes, these are 1; resume with as many as before" in fewer.stderr
 
     alone = train(*TINY, "loop.env_steps=160", f"run_dir={tmp_path / 'one'}")
     assert alone.returncode == 0, alone.stderr[-3000:]

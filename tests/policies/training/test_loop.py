@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from policies.evaluation import EvalConfig, Evaluation
-from policies.training.checkpoint import load_checkpoint
+from policies.training.checkpoint import load_checkpoint, previous_of, save_checkpoint
 from policies.training.commands import seed_everything
 from policies.training.loop import LAST, LoopConfig, TrainingLoop
 from policies.training.sb3_off_policy import OffPolicyConfig, OffPolicyHer, PrefillConfig
@@ -234,6 +234,29 @@ def test_disk_full_says_what_is_kept(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "checkpoints" / LAST)["env_steps"] == 400
     assert not list((tmp_path / "checkpoints").glob("*.new"))
     trainer.close()
+
+
+def test_a_machine_that_dies_twice_loses_nothing(tmp_path, monkeypatch):
+    """First between the two renames, so that the one before is all there is; then in the next saving."""
+    folder = tmp_path / "last"
+    save_checkpoint(folder, {"env_steps": 1})
+    folder.rename(previous_of(folder))
+    assert load_checkpoint(folder)["env_steps"] == 1
+
+    def dies(tensors, path):
+        assert load_checkpoint(folder)["env_steps"] == 1
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("policies.training.checkpoint.save_file", dies)
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(folder, {"env_steps": 2})
+    assert load_checkpoint(folder)["env_steps"] == 1
+    save_checkpoint(folder, {"env_steps": 3})
+    assert load_checkpoint(folder)["env_steps"] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["last"]
+    save_checkpoint(folder, {"env_steps": 4}, keep_previous=True)
+    assert load_checkpoint(previous_of(folder))["env_steps"] == 3
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
