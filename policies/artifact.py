@@ -6,7 +6,6 @@ import copy
 import hashlib
 import importlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +33,7 @@ from policies.onnx_policy import (
     spec_to_json,
 )
 from policies.policy import Policy, PolicySpec
+from policies.runs import write_files
 
 WEIGHTS, ONNX, CARD = "policy.safetensors", "policy.onnx", "card.md"
 
@@ -192,26 +192,7 @@ def save_policy(folder: Path, net: PolicyNet, spec: PolicySpec, about: Mapping[s
         CARD: card(about, spec, task_of(about), net.describe()).encode(),
         WEIGHTS: save(tensors, {**texts, DIGEST_KEY: digest(texts, tensors)}),
     }
-    return _write_all(folder, files)
-
-
-def _write_all(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files beside their places, then move them there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    news = {folder / f"{name}.new": folder / name for name in files}
-    try:
-        for new, data in zip(news, files.values(), strict=True):
-            with new.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-    except OSError:
-        for new in news:
-            new.unlink(missing_ok=True)
-        raise
-    for new, place in news.items():
-        new.replace(place)
-    return list(news.values())
+    return write_files(folder, files)
 
 
 def digest(texts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from policies.hierarchy import GoalEntry, HierarchicalPolicy, Level
 from policies.onnx_policy import OnnxPolicy, read_policy_file, spec_from_json, spec_to_json
 from policies.policy import ArraySpec, PolicySpec
+from policies.runs import write_files
 
 LEVELS: Final = "levels.json"
 """File that makes a folder a hierarchy."""
@@ -112,11 +112,7 @@ def save_hierarchy(
     files = {f"{level.name}.onnx": data for level, data in zip(levels, contents, strict=True)}
     files[_CARD] = card(about, whole.spec, task, network).encode()
     files[LEVELS] = (json.dumps(text, indent=1, allow_nan=False) + "\n").encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        new = folder / f"{name}.new"
-        new.write_bytes(data)
-        os.replace(new, folder / name)
+    write_files(folder, files)
     return whole
 
 

@@ -49,6 +49,8 @@ class JointLimits:
                 raise ValueError(
                     f"JointLimits.{field_name} must have shape ({len(self.joint_names)},), got {values.shape}"
                 )
+            if np.isnan(values).any():
+                raise ValueError(f"JointLimits.{field_name} holds what is no number: {values.tolist()}")
             object.__setattr__(self, field_name, values)
         if (self.lower >= self.upper).any() or (self.velocity <= 0).any():
             raise ValueError("JointLimits: lower must be below upper and velocities positive")

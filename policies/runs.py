@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,29 @@ def new_run_folder(root: str | None, name: str) -> Path | None:
                 f"cannot write to {folder}: {error.strerror}; choose another run_dir="
             ) from error
     raise ValueError(f"too many runs of the same second in {root}")
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files, by name, into a folder: all of them beside their places first, then each into its own.
+
+    Raises:
+        OSError: If they can't be written; those that were there are as they were.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    news = {folder / f"{name}.new": folder / name for name in files}
+    try:
+        for new, data in zip(news, files.values(), strict=True):
+            with new.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError:
+        for new in news:
+            new.unlink(missing_ok=True)
+        raise
+    for new, place in news.items():
+        new.replace(place)
+    return list(news.values())
 
 
 def write_json(figures: dict[str, Any], to: str) -> None:

@@ -15,7 +15,7 @@ from stable_baselines3.her import HerReplayBuffer
 
 from policies.networks import MlpNet
 from policies.training.sb3_policies import GoalFeatures, hidden_weights, make_model
-from policies.training.sb3_shared import episodes, learn, losses
+from policies.training.sb3_shared import check_weights, episodes, learn, losses
 from policies.training.trainer import Act, check_finite
 
 LEARNT: Final = (torch.nn.Linear, torch.nn.LayerNorm)
@@ -142,6 +142,7 @@ class OffPolicyHer:
         learn(self.model, steps)
         metrics = losses(self.model) | episodes(self.model)
         check_finite(metrics)
+        check_weights(self.model)
         return metrics
 
     def net(self) -> MlpNet:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from policies.networks import ACTIVATIONS, MlpNet, NormProjection
 from policies.training.sb3_policies import GoalFeatures, add_layer_norm
-from policies.training.sb3_shared import episodes, learn, losses
+from policies.training.sb3_shared import check_weights, episodes, learn, losses
 from policies.training.trainer import check_finite
 
 
@@ -173,6 +173,7 @@ class Sb3Ppo:
         metrics = losses(self.model) | episodes(self.model)
         metrics["policy/std"] = metrics.pop("loss/std")
         check_finite(metrics)
+        check_weights(self.model)
         return metrics
 
     def net(self) -> MlpNet:

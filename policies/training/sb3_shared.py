@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from policies.training.trainer import Diverged
 
@@ -18,9 +19,22 @@ def learn(model: Any, env_steps: int) -> None:
     try:
         model.learn(env_steps, reset_num_timesteps=False, log_interval=None)
     except ValueError as error:
-        if "nan" in str(error).lower():
+        if "nan" in str(error).lower() or "found inf" in str(error):
             raise Diverged(f"{error}; training stopped and the last checkpoint is kept") from error
         raise
+
+
+def check_weights(model: Any) -> None:
+    """Refuse weights that are not finite.
+
+    Raises:
+        Diverged: Names the first of them.
+    """
+    for name, value in model.policy.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise Diverged(
+                f"weight {name} became not finite; training stopped and the last checkpoint is kept"
+            )
 
 
 def losses(model: Any) -> dict[str, float]:

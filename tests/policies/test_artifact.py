@@ -4,6 +4,7 @@ import errno
 import gzip
 import io
 import json
+import os
 import pickle
 import shutil
 import tarfile
@@ -286,7 +287,7 @@ def test_a_full_disk_leaves_the_old_policy(folder, monkeypatch):
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(artifact.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save_policy(folder, random_net(seed=1), SPEC, ABOUT)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before

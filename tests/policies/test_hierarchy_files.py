@@ -1,6 +1,9 @@
 """A hierarchy of networks, stored in one folder and run by onnxruntime."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -146,3 +149,20 @@ def test_levels_that_can_not_be_stored_are_refused(stored, tmp_path):
     with pytest.raises(ValueError, match="no policy at"):
         save_hierarchy(tmp_path, [LevelFile("arm", root / "nothing.onnx")])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_hierarchy(stored, tmp_path, monkeypatch):
+    root, _, files = stored
+    shutil.copytree(root / "whole", tmp_path / "whole")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()}
+    calls = []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_hierarchy(tmp_path / "whole", files, about={"task": "another"})
+    assert {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()} == before

@@ -196,6 +196,34 @@ def test_broken_weights_are_noticed(tmp_path):
     trainer.close()
 
 
+@pytest.mark.parametrize("part", ["actor", "critic"])
+def test_the_last_update_before_a_checkpoint_counts_too(tmp_path, part):
+    """Its loss was finite, its gradient was not."""
+    trainer = make_trainer()
+    loop(trainer, tmp_path, 800).run()
+    optimizer = trainer._optimizers()[part]
+    optimizer.register_step_post_hook(lambda *_: spoil(getattr(trainer.model.policy, part)))
+    trainer.config = replace(trainer.config, steps_per_advance=1)
+    with pytest.raises(Diverged, match=r"weight .* became not finite|last checkpoint is kept"):
+        loop(trainer, tmp_path, 1200, save_every=1).run()
+    for value in load_checkpoint(tmp_path / "checkpoints" / LAST)["trainer"]["policy"].values():
+        assert bool(value.isfinite().all())
+    trainer.close()
+
+
+def spoil(network):
+    with torch.no_grad():
+        next(iter(network.parameters())).fill_(float("inf"))
+
+
+def test_an_infinite_reward_is_told_like_a_nan(tmp_path):
+    trainer = make_trainer()
+    trainer._batch._scores.add = lambda *a: (torch.full((4,), float("inf")), torch.zeros(4))
+    with pytest.raises(Diverged, match="inf"):
+        loop(trainer, tmp_path, 800).run()
+    trainer.close()
+
+
 def test_stops_when_the_rate_is_reached(tmp_path):
     trainer, told = make_trainer(), Recorder()
     good = Evaluation((True, True), (0.0, 0.0), (1, 1), 0)
