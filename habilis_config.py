@@ -91,7 +91,7 @@ def compose(name: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def _check_parts(cfg: DictConfig, overrides: Sequence[str], compose_base: Callable[[], DictConfig]) -> None:
-    """Refuse a plain value for a key that has keys of its own, such as `video=false`.
+    """Refuse a plain value for a key that has keys of its own, such as `video=false` or `video=null`.
 
     Args:
         cfg: What the overrides made.
@@ -107,7 +107,7 @@ def _check_parts(cfg: DictConfig, overrides: Sequence[str], compose_base: Callab
     parts = set(re.findall(r"^ *(\w+):$", "\n".join(f.read_text("utf-8") for f in files), re.MULTILINE))
     given = [o.split("=", 1)[0] for o in overrides if "=" in o and o[0] not in "+~" and not is_group(o)]
     for key in (k for k in given if k.rpartition(".")[2] in parts):
-        if (value := OmegaConf.select(cfg, key)) is None or OmegaConf.is_config(value):
+        if OmegaConf.is_config(OmegaConf.select(cfg, key)):
             continue
         whole = OmegaConf.select(compose_base(), key)
         if OmegaConf.is_dict(whole) and len(whole):

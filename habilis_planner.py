@@ -224,7 +224,7 @@ def _agent(
     from vlm_agent.agent import Agent
     from vlm_agent.executor import Executor
     from vlm_agent.skills.context import SkillContext
-    from vlm_agent.skills.registry import load_skills
+    from vlm_agent.skills.registry import load_skills, permitted
 
     model = instantiate(cfg.model)
     check_contract(model, "vlm_agent.model:ChatModel")
@@ -238,7 +238,7 @@ def _agent(
         held_tool=episode.held_tool,
     )
     tools = {**_tools(cfg), **load_skills()}
-    settings = instantiate(cfg.executor, allow=tuple(cfg.skills.allow))
+    settings = instantiate(cfg.executor, allow=permitted(cfg.skills.allow, tools))
     executor = Executor(
         tools.values(), context, settings, trace=trace, stop=robot.stop, confirmation=confirmation
     )

@@ -54,7 +54,13 @@ def test_help_imports_nothing_heavy():
         (["run", "x", "env.seed=abc", "run_dir=null"], "integer"),
         (["run", "x", "+foo=1"], "key that exists"),
         (["run", "x", "video=false"], "video.enabled"),
+        (["run", "x", "video=null"], "video.enabled"),
+        (["run", "x", "skills=null"], "skills.allow"),
         (["run", "x", "agent.budget=5"], "agent.budget.max_turns"),
+        (["run", "x", "agent.budget=null"], "agent.budget.max_turns"),
+        (["tools", "skills.allow=pick"], "a list such as [look_at,pick], or all"),
+        (["tools", "skills.allow=null"], "a list such as [look_at,pick], or all"),
+        (["tools", "skills.allow=[pik]"], "did you mean 'pick'"),
         (["bench", "benchmark=blink", "retries=1"], "retries.tries"),
         (["tools", "--json", "/nowhere/x.json"], "folder that exists"),
         (["bench", "families=[juggle]"], "families: container"),
@@ -100,6 +106,13 @@ def test_tools_json_has_every_schema(capsys):
     assert {"capture", "detect", "grasp", "pick", "stop"} <= set(listed)
     assert listed["pick"]["allowed"] and not listed["place"]["allowed"]
     assert all(t["parameters"]["type"] == "object" for t in listed.values())
+
+
+def test_all_skills_can_be_allowed(capsys):
+    code, out, _ = run("tools", "--json", "-", "skills.allow=all", capsys=capsys)
+    skills = [t for t in json.loads(out)["tools"] if t["moves_robot"]]
+    assert code == habilis.DONE and len(skills) > 10
+    assert all(t["allowed"] for t in skills)
 
 
 def test_envs_lists_families(capsys):

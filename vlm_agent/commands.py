@@ -172,12 +172,13 @@ class ConsoleWatcher:
 def tools(invocation: Any) -> int:
     """List tools and skills with their arguments; with ``--json`` the specs as models get them."""
     from perception_tools.registry import TOOLS, absent, load_tools
-    from vlm_agent.skills.registry import load_skills
+    from vlm_agent.skills.registry import load_skills, permitted
 
     cfg = invocation.cfg
     others = cfg.tools.get("implementations")
     missing = absent(cfg.tools.names, others)
     listed = {**load_tools(cfg.tools.names, others), **load_skills()}
+    allowed = permitted(cfg.skills.allow, listed)
     if invocation.json_to:
         rows = [
             {
@@ -187,7 +188,7 @@ def tools(invocation: Any) -> int:
                 "returns": dict(t.spec.returns),
                 "read_only": t.spec.read_only,
                 "moves_robot": t.moves_robot,
-                "allowed": (not t.moves_robot or t.name in cfg.skills.allow) and t.name not in missing,
+                "allowed": (not t.moves_robot or t.name in allowed) and t.name not in missing,
                 "missing": missing.get(t.name),
             }
             for t in listed.values()
@@ -197,20 +198,24 @@ def tools(invocation: Any) -> int:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("", "arguments", "what it does", box=None, pad_edge=False)
+    console = console_of(None)
     for moves, heading in ((False, "tools (they look)"), (True, "skills (they move the robot)")):
-        table.add_row(f"[bold]{heading}[/]")
+        table = Table(box=None, pad_edge=False, show_header=False)
         for t in listed.values():
             if t.moves_robot == moves:
-                denied = moves and t.name not in cfg.skills.allow
+                denied = moves and t.name not in allowed
                 summary = t.spec.description.splitlines()[0] + (" [red](not allowed)[/]" if denied else "")
                 if t.name in missing:
                     summary += f" [red](not here: {escape(missing[t.name])})[/]"
-                table.add_row(f"  {t.name}", ", ".join(t.arguments.model_fields), summary)
-    console_of(None).print(table)
+                arguments = ", ".join(t.arguments.model_fields)
+                table.add_row(
+                    f"  {t.name}", summary + (f"\n[dim]{escape(arguments)}[/]" if arguments else "")
+                )
+        console.print(f"[bold]{heading}[/]")
+        console.print(table)
     others = [name for name in TOOLS if name not in cfg.tools.names]
     if others:
-        console_of(None).print(f"not offered (tools=all has them): {', '.join(others)}", highlight=False)
+        console.print(f"not offered (tools=all has them): {', '.join(others)}", highlight=False)
     return 0
 
 

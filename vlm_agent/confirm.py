@@ -63,7 +63,10 @@ class Confirmation:
         if self.mode == "never":
             return ""
         when = "every motion" if self.mode == "always" else "the first motion"
-        return f"A person is asked before {when}; what they decline is refused and must not be tried again."
+        return (
+            f"A person is asked before {when}; what they decline, or what nobody is there to agree to, is "
+            "refused and must not be tried again: finish and say so."
+        )
 
     def require(self, call: ToolCall, line: str, cancel: threading.Event) -> None:
         """Return if the robot may move for a call.
@@ -74,23 +77,24 @@ class Confirmation:
             cancel: Ends the waiting.
 
         Raises:
-            Refused: The person said no, or there is nobody to ask.
+            Refused: The person said no, or there is nobody to ask. The words are for people too; what a
+                model has to make of them is said by `rule`.
         """
         if self.mode == "never" or (self.mode == "first" and self._answer):
             return
         if self._ask is None:
             raise Refused(
                 f"{call.name} moves the robot, which a person must confirm, and there is no terminal to ask "
-                "at (skills.confirm); finish and say so",
+                "at (skills.confirm=never asks nobody)",
                 reason="not_confirmed",
             )
         if self.mode == "first" and self._answer is False:
-            raise Refused("the person declined to let the robot move; finish and say so", reason="declined")
+            raise Refused("the person declined to let the robot move", reason="declined")
         more = "; it may go on moving for this instruction" if self.mode == "first" else ""
         plan = f"{self.plan} " if self.plan else ""
         self._answer = self._ask(f"{plan}The robot would move: {line}{more}. Go ahead? [y/N] ", cancel)
         if not self._answer:
-            raise Refused(f"the person declined {line}; do not try it again", reason="declined")
+            raise Refused(f"the person declined {line}", reason="declined")
 
 
 class Terminal:

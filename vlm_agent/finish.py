@@ -16,7 +16,8 @@ from perception_tools.tool import Tool, ToolContext, tool
 
 FINISH = "finish"
 _NAME = re.compile(rf"(?:{'|'.join(KINDS)})_[0-9]+")
-GESTURES = ("home", "look_at", "open_gripper", "close_gripper", "stop")  # a picture shows their outcome
+# A picture shows their outcome, as far as it is not sensed anyway.
+GESTURES = ("home", "look_at", "open_gripper", "close_gripper", "set_tool_opening", "stop")
 Finish = Literal["done", "answered", "impossible", "unclear", "failed"]
 
 

@@ -62,7 +62,12 @@ def load(path: str, device: str, dtype: str, chat_template: str | None, attentio
     try:
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise LoadingError(f"no model at {path!r}: {_first(error)}; set model.path to its folder") from error
+        why = (
+            _first(error)
+            if Path(path).is_dir()
+            else "no such folder, and no such name in the Hub's cache here"
+        )
+        raise LoadingError(f"no model at {path!r}: {why}; set model.path to a checkpoint's folder") from error
     sees = type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     auto = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
     processor = _processor(transformers, path, config) if sees else _tokenizer(transformers, path)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from perception_tools.results import ToolSpec
@@ -81,11 +82,34 @@ class TransformersConfig:
             )
 
 
+def _check_folder(path: str) -> None:
+    """Refuse a path without a checkpoint; names of the Hub's cache are looked up when the model is loaded.
+
+    Raises:
+        ValueError: Says what is missing.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        if not path.startswith(("/", ".", "~")):
+            return
+        why = "there is no such folder"
+    elif not (folder / "config.json").is_file():
+        why = "the folder has no config.json"
+    else:
+        return
+    raise ValueError(f"no model at {path!r}: {why}; set model.path to a folder that save_pretrained wrote")
+
+
 class TransformersModel:
     """A chat model in this process; loaded with the first request, one request at a time."""
 
     def __init__(self, config: TransformersConfig) -> None:
-        """Remember the settings; nothing heavy happens here."""
+        """Remember the settings; nothing heavy happens here.
+
+        Raises:
+            ValueError: `path` is a folder's, and there is no checkpoint.
+        """
+        _check_folder(config.path)
         self.config = config
         self._lock = threading.Lock()
         self._loaded: Any = None
@@ -163,7 +187,9 @@ class TransformersModel:
                 import torch
 
                 torch.set_num_threads(cfg.num_threads)
-            self._loaded = load(cfg.path, self._device(), cfg.dtype, cfg.chat_template, cfg.attention)
+            self._loaded = load(
+                str(Path(cfg.path).expanduser()), self._device(), cfg.dtype, cfg.chat_template, cfg.attention
+            )
             if cfg.constrained:
                 from vlm_agent.constrained import Constraint
 

@@ -72,6 +72,15 @@ def test_without_a_terminal_it_is_refused(mode):
     assert "skills.confirm" in result.message and executor.context.log == []
 
 
+def test_a_refusal_can_be_shown_to_a_person_and_the_model_is_told_what_follows():
+    executor, _ = executor_of("first", False)
+    with executor:
+        first, again = executor.run([call("move"), call("move")])
+    assert first.message == "the person declined move()"
+    assert again.message == "the person declined to let the robot move"
+    assert "must not be tried again: finish and say so" in executor.confirmation.rule
+
+
 def test_invalid_and_forbidden_calls_are_not_asked_about():
     executor, person = executor_of("always")
     executor.config = ExecutorConfig(allow=("move",))

@@ -7,6 +7,7 @@ from perception_tools.errors import BadArguments, ErrorKind
 from perception_tools.results import ToolResult, ValuePart
 from tests.vlm_agent.toys import call, look, make_context, move, relate
 from vlm_agent.finish import Ledger, check_evidence, make_finish
+from vlm_agent.skills.registry import load_skill
 
 
 @pytest.fixture
@@ -105,6 +106,14 @@ def test_done_needs_one_result_that_tells_something():
     check_evidence(ledger, "done", ["look_1", "relate_1"])
     with pytest.raises(BadArguments, match="a picture alone"):
         check_evidence(ledger, "done", ["look_1"])
+
+
+@pytest.mark.parametrize("name", ["home", "open_gripper", "set_tool_opening"])
+def test_a_picture_shows_what_a_gesture_did(name):
+    ledger = Ledger()
+    answered(ledger, "move_1", load_skill(name))
+    answered(ledger, "look_1", look, {"image": "image_1"})
+    check_evidence(ledger, "done", ["look_1"])
 
 
 @pytest.mark.parametrize("summary", ["", "   "])

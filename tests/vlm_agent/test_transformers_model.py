@@ -196,9 +196,24 @@ def test_settings_that_no_model_takes(settings, why):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(ModelError, match=r"no model at .*set model.path") as caught:
-        model_of(tmp_path / "nothing").complete(ASKED, SPECS)
-    assert caught.value.kind == "rejected"
+    with pytest.raises(ValueError, match=r"no model at .*: there is no such folder; set model.path to"):
+        model_of(tmp_path / "nothing")
+    with pytest.raises(ValueError, match=r"no model at .*: the folder has no config.json; set model.path to"):
+        model_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [(None, "no such folder, and no such name in the Hub's cache here"), ("{}", "Unrecognized model")],
+)
+def test_no_model_under_a_name_or_in_a_folder(tmp_path, monkeypatch, config, why):
+    monkeypatch.chdir(tmp_path)
+    if config is not None:
+        (tmp_path / "nothing").mkdir()
+        (tmp_path / "nothing" / "config.json").write_text(config)
+    with pytest.raises(ModelError, match=rf"no model at 'nothing': {why}.*; set model.path to") as caught:
+        model_of("nothing").complete(ASKED, SPECS)
+    assert caught.value.kind == "rejected" and "\n" not in str(caught.value)
 
 
 def test_a_template_without_tools_is_said(saved, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -54,3 +55,26 @@ def load_skill(name: str) -> Tool[Any]:
         ValueError: Unknown name; suggests the nearest and lists the valid ones.
     """
     return load_listed(SKILLS, name, "skill")
+
+
+def permitted(allow: Any, tools: Mapping[str, Tool[Any]]) -> tuple[str, ...]:
+    """Return the skills that `skills.allow` permits.
+
+    Args:
+        allow: Their names, or `all`.
+        tools: What there is, by name; what moves the robot is a skill.
+
+    Raises:
+        ValueError: Neither, or a name of no skill; says which there are.
+    """
+    skills = [name for name, tool in tools.items() if tool.moves_robot]
+    if allow == "all":
+        return tuple(skills)
+    if allow is None or isinstance(allow, str):
+        raise ValueError(f"skills.allow is {allow!r}; give a list such as [look_at,pick], or all")
+    for name in allow:
+        if name not in skills:
+            near = difflib.get_close_matches(str(name), skills, n=1)
+            hint = f", did you mean {near[0]!r}" if near else ""
+            raise ValueError(f"skills.allow: no skill {name!r}{hint}; skills: {', '.join(skills)}, or all")
+    return tuple(allow)
