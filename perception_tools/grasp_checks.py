@@ -71,6 +71,8 @@ class GraspConfig:
         distinct_rad: ... or by this angle [rad].
         same_approach_rad: Approaches within this angle count as the same [rad].
         repeat_cost: Score that every choice takes from the others with the same approach.
+        least_share: Share of the kept grasps that each kind has at least: what shall be poured from has to
+            be held by its rim, however good the grasps across it are.
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -98,6 +100,7 @@ class GraspConfig:
     distinct_rad: float = 0.35
     same_approach_rad: float = 0.17
     repeat_cost: float = 0.03
+    least_share: float = 0.375
 
 
 def opening(width_m: FloatArray, config: SamplingConfig) -> FloatArray:
@@ -228,13 +231,18 @@ def distinct(candidates: Sequence[Candidate], score: FloatArray, most: int, conf
     """Return the indices of good candidates that differ, best first.
 
     Each choice makes others with the same approach less attractive, so that a planner whose robot
-    cannot reach one has another way in.
+    cannot reach one has another way in. The last places go to the kinds that have too few.
     """
     poses = np.stack([c.T_world_ee for c in candidates])
+    kinds = np.array([c.kind for c in candidates])
     left = score.copy()
     chosen: list[int] = []
     while len(chosen) < most and np.isfinite(left).any():
-        best = int(np.argmax(left))
+        open_to = np.isfinite(left)
+        lacking = _lacking(kinds, kinds[chosen], open_to, int(config.least_share * most))
+        if sum(lacking.values()) >= most - len(chosen):
+            open_to &= np.isin(kinds, list(lacking))
+        best = int(np.argmax(np.where(open_to, left, -np.inf)))
         chosen.append(best)
         turn = np.einsum("kij,ij->k", poses[:, :3, :3], poses[best, :3, :3])
         turn = np.arccos(np.clip((turn - 1) / 2, -1, 1))
@@ -242,3 +250,12 @@ def distinct(candidates: Sequence[Candidate], score: FloatArray, most: int, conf
         left[(away <= config.distinct_m) & (turn <= config.distinct_rad)] = -np.inf
         left[poses[:, :3, 2] @ poses[best, :3, 2] > np.cos(config.same_approach_rad)] -= config.repeat_cost
     return sorted(chosen, key=lambda k: -score[k])
+
+
+def _lacking(kinds: np.ndarray, chosen: np.ndarray, is_left: BoolArray, least: int) -> dict[str, int]:
+    """Return how many more grasps of each kind are wanted, of those that are left."""
+    missing = {
+        str(kind): min(least - int((chosen == kind).sum()), int((is_left & (kinds == kind)).sum()))
+        for kind in np.unique(kinds)
+    }
+    return {kind: count for kind, count in missing.items() if count > 0}

@@ -63,7 +63,9 @@ class PourStage(Stage):
         middle, _ = scene.object_pose("bowl")
         inside = np.linalg.norm((p - middle)[:, :2], axis=1) < spec.size_m[0] / 2
         inside &= np.abs((p - middle)[:, 2]) < spec.size_m[2] / 2 + BEAD_RADIUS_M
-        count, spilled = int(inside.sum()), int((p[~inside, 2] < 0.02).sum())
+        mug, size_m = scene.object_pose("mug")[0], self.objects[0].spec.size_m
+        kept = np.linalg.norm(p - mug, axis=1) < 0.5 * float(np.hypot(size_m[0], size_m[2]))
+        count, spilled = int(inside.sum()), int((~inside & ~kept & (p[:, 2] < 0.02)).sum())
         reason = f"{count} of {NUM_BEADS} beads lie in the bowl, {spilled} on the table"
         return Holds(count >= ENOUGH, reason, {"in_bowl": count, "spilled": spilled})
 

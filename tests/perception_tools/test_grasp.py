@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from perception_tools.grasp import GraspSet, grasp
-from perception_tools.grasp_checks import GraspConfig, GraspWeights
-from perception_tools.grasp_sampling import is_hollow
+from perception_tools.grasp_checks import GraspConfig, GraspWeights, distinct
+from perception_tools.grasp_sampling import Candidate, is_hollow
 from perception_tools.gripper import GripperGeometry
 from perception_tools.tool import BadArguments, Negative
 from tests.perception_tools.raycast import (
@@ -243,6 +243,21 @@ def test_grasps_differ():
             a, b = found.T_world_ee[i], found.T_world_ee[j]
             turn = np.arccos(np.clip((np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2, -1, 1))
             assert np.linalg.norm(a[:3, 3] - b[:3, 3]) > config.distinct_m or turn > config.distinct_rad
+
+
+@pytest.mark.parametrize(("most", "rims"), [(8, 3), (16, 4), (2, 0)])
+def test_good_grasps_across_leave_room_for_those_on_the_rim(most, rims):
+    """Four on the rim, worse than all twelve across: three of eight places, all of sixteen, none of two."""
+    candidates, score = [], []
+    for k in range(16):
+        T_world_ee = np.eye(4)
+        T_world_ee[0, 3] = 0.1 * k
+        kind = "across" if k < 12 else "rim"
+        candidates.append(Candidate(T_world_ee, 0.004, 1.0, 1.0, kind))
+        score.append(0.9 - 0.01 * k)
+    chosen = distinct(candidates, np.array(score), most, GraspConfig(repeat_cost=0.0))
+    assert [candidates[k].kind for k in chosen].count("rim") == rims
+    assert len(chosen) == most and chosen == sorted(chosen)
 
 
 def test_value_and_artifact_agree():

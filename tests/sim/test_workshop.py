@@ -68,6 +68,15 @@ def test_a_lever_turned_the_other_way_is_not_turned(world):
     assert not world.judge().success
 
 
+def test_beads_that_are_still_in_the_mug_are_not_spilled(world):
+    world.reset(0, "pour")
+    assert world.judge().facts["spilled"] == 0
+    for k, x_m in enumerate((0.25, 0.27)):
+        world.scene.set_joint(f"bead{k}", np.array([x_m, 0.4, 0.007, 1.0, 0.0, 0.0, 0.0]))
+    judgement = world.judge()
+    assert not judgement.success and judgement.facts["spilled"] == 2
+
+
 def test_instructions_of_a_family_vary(world):
     for family in FAMILIES:
         assert len({world.reset(seed, family).instruction for seed in range(8)}) >= 3, family

@@ -1,6 +1,8 @@
 """Skills of the workshop: what they compute by hand, and one episode of each by truth."""
 
 import importlib.util
+import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +13,13 @@ pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 
 from perception_tools.boxes import Box3D
 from perception_tools.errors import BadArguments, Failed, Negative
+from policies.robot import JointTrajectory
 from vlm_agent.scripted.run import Run
 from vlm_agent.scripted.workshop import read_job
 from vlm_agent.skills.explore import ExploreConfig, grid
 from vlm_agent.skills.handles import Way
-from vlm_agent.skills.pour import Sensed, Weight, judge
+from vlm_agent.skills.pour import PourPlan, Sensed, Weight, judge
+from vlm_agent.skills.pour import _pour as pour_out
 from vlm_agent.skills.turn import Arc
 from vlm_agent.skills.wipe import Patch
 
@@ -83,6 +87,34 @@ def test_pour_claims_no_more_than_it_sensed(sensed, empty_kg, reason):
     with pytest.raises(Failed) as error:
         judge(ctx, held, outcome, empty_kg)
     assert error.value.reason == reason and error.value.evidence["left"] == outcome.left
+
+
+@pytest.mark.parametrize(
+    ("weights_g", "left", "tilts", "still_flows"),
+    [
+        ([202, 186, 186, 186], [None], 2, False),
+        ([202, 193, 186, 186, 186], [None], 3, False),  # the second time more came out
+        ([202, 190, 190, 186, 186, 186], [0.3, 0.0], 4, False),  # something was seen in it
+        ([202, 198, 194, 190, 186, 186], [None], 4, True),  # it never ends
+    ],
+)
+def test_it_is_tilted_again_until_it_gets_no_lighter(monkeypatch, weights_g, left, tilts, still_flows):
+    module = sys.modules["vlm_agent.skills.pour"]
+    weights, looks = iter(weights_g), iter(left)
+    monkeypatch.setattr(module, "_weigh", lambda ctx: Weight(1e-3 * next(weights), 1e-3))
+    monkeypatch.setattr(module, "_left", lambda ctx, held: next(looks))
+    went: list[float] = []
+    monkeypatch.setattr(module, "follow", lambda ctx, part, what, force_n: went.append(part.joint_pos[-1]))
+    way = [
+        JointTrajectory(("a",), np.array([0.0, 1.0]), np.array([[a], [b]]), np.zeros((2, 1)))
+        for a, b in pairwise((0.0, 60.0, 95.0, 125.0))
+    ]
+    plan = PourPlan(way[0], tuple(zip((60.0, 95.0, 125.0), way, strict=True)))
+    ctx, held = SimpleNamespace(settings={}), SimpleNamespace(label="mug")
+    sensed = pour_out(ctx, held, plan, 1.0, None)
+    assert went.count(125.0) == tilts and went[-1] == 0.0
+    assert sensed.still_flows == still_flows and sensed.tilt_deg == 125.0
+    assert sensed.poured.kg == pytest.approx(0.016) and next(weights, None) is None
 
 
 def test_cells_fill_the_workspace():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -12,12 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from perception_tools.boxes import Box3D
 from perception_tools.camera import RgbdFrame
-from perception_tools.errors import BadArguments
+from perception_tools.errors import BadArguments, Negative
 from perception_tools.geometry import FloatArray, Transform
 from perception_tools.sensing import GRAVITY_M_S2, SensingConfig
 from perception_tools.tool import BoxName, tool
 from perception_tools.views import settings_of
-from policies.motion import MotionError
+from policies.motion import MotionError, Obstacles
 from policies.robot import JointTrajectory
 from vlm_agent.skills.context import HeldObject, SkillContext
 from vlm_agent.skills.failures import failure, finite, planning
@@ -35,11 +36,15 @@ class PourConfig:
     Attributes:
         over_rim_m: Height of the lip over the other vessel's rim [m].
         tilts_deg: Tilts gone through, from upright; a fraction may end them early [deg].
-        low_deg: Tilted farther it is raised, for the hand to stay clear of the other vessel [deg].
+        low_deg: Tilted farther it is raised, for the hand to stay clear of the other vessel; tried one after
+            another [deg].
         raise_m: By so much [m].
         steep_deg: Tilted less, things may stay on its wall [deg].
-        flows_deg: From this tilt on it is weighed until the weight no longer changes [deg].
+        least_tilt_deg: What does not reach this tilt is no way: it would not be emptied [deg].
+        solved_at: Tilts for which joint positions are sought, as a share of the way, one after another.
+        flows_deg: To pour a part, from this tilt on it is weighed until the weight no longer changes [deg].
         rocks: So often it is tilted again, at most, until nothing more comes out and nothing is seen in it.
+        rock_deg: To tilt it again, it is set back to this tilt [deg].
         headings_deg: Directions that the tilted hand may point in, from away from the base [deg].
         least_kg: Less than this does not count as poured [kg].
         least_change: Share of the other vessel's inside that must look different afterwards.
@@ -56,11 +61,14 @@ class PourConfig:
 
     over_rim_m: float = 0.045
     tilts_deg: tuple[float, ...] = (0, 30, 60, 80, 95, 110, 125)
-    low_deg: float = 112.0
+    low_deg: tuple[float, ...] = (112.0, 100.0, 85.0)
     raise_m: float = 0.06
     steep_deg: float = 120.0
+    least_tilt_deg: float = 110.0
+    solved_at: tuple[float, ...] = (0.0, 0.5, 1.0)
     flows_deg: float = 60.0
     rocks: int = 3
+    rock_deg: float = 60.0
     headings_deg: tuple[float, ...] = (0, 25, -25, 50, -50, 75, -75, 100, -100)
     least_kg: float = 0.002
     least_change: float = 0.04
@@ -133,6 +141,8 @@ def pour(
     bowl: Box3D = ctx.workspace.get(into, "box").data
     held = require_holding(ctx)
     _require_open(ctx, held)
+    if fraction < 1.0 and force_world(ctx) is None:
+        raise Negative("this robot feels no weight: it can pour all of it, not a part", reason="no_senses")
     points = observe(ctx)
     plan = _plan(ctx, held, bowl, points)
     top_deg = plan.tilts[-1][0]
@@ -247,43 +257,80 @@ def _require_open(ctx: SkillContext, held: HeldObject) -> None:
 def _plan(ctx: SkillContext, held: HeldObject, bowl: Box3D, points: FloatArray) -> PourPlan:
     """Plan to tilt the vessel about the finger axis, its lip over the other vessel's middle.
 
-    About that axis the hand is thin: it stays above what comes out.
+    About that axis the hand is thin: it stays above what comes out. A way that goes all tilts comes
+    before those that end earlier.
 
     Raises:
         ToolError: `unreachable`, `in_collision` or `no_path`, of the first try.
     """
     cfg = settings_of(ctx, "pour", PourConfig)
     first_error: MotionError | None = None
-    for poses in _ways(ctx, held, bowl, cfg):
-        try:
-            far = obstacles(ctx, points, ctx.config.near_margin_m, held=held)
-            near = obstacles(ctx, points, ctx.config.near_margin_m)
-            start = ctx.kinematics.inverse(
-                poses[0], ctx.kinematics.home, obstacles=far, gripper_width_m=held.width_m
-            )
-            at, tilts = start, []
-            for tilt_deg, pose in zip(cfg.tilts_deg[1:], poses[1:], strict=True):
-                try:
-                    part = ctx.kinematics.plan_linear(
-                        at, [pose], obstacles=near, gripper_width_m=held.width_m, speed_m_s=0.1
-                    )
-                except MotionError:
-                    if tilt_deg <= 115.0:  # less empties nothing
-                        raise
-                    break
-                tilts.append((float(tilt_deg), part))
-                at = part.joint_pos[-1]
-            transit = plan_transit(ctx, ctx.arm_pos(), start, points, held=held, width_m=held.width_m)
-            return PourPlan(transit, tuple(tilts))
-        except MotionError as error:
-            first_error = first_error or error
+    shorter: PourPlan | None = None
+    near = obstacles(ctx, points, ctx.config.near_margin_m)
+    for share, low_deg in itertools.product(cfg.solved_at, cfg.low_deg):
+        anchor = round(share * (len(cfg.tilts_deg) - 1))
+        for poses in _ways(ctx, held, bowl, cfg, low_deg):
+            try:
+                start, tilts = _tilting(ctx, held, poses, anchor, near)
+                if len(tilts) < len(cfg.tilts_deg) - 1 and shorter is not None:
+                    continue
+                transit = plan_transit(ctx, ctx.arm_pos(), start, points, held=held, width_m=held.width_m)
+                plan = PourPlan(transit, tuple(zip(map(float, cfg.tilts_deg[1:]), tilts, strict=False)))
+            except MotionError as error:
+                first_error = first_error or error
+                continue
+            if len(tilts) == len(cfg.tilts_deg) - 1:
+                return plan
+            shorter = plan
+    if shorter is not None:
+        return shorter
     assert first_error is not None
-    with planning("pour"):
+    with planning("pour", "put it down and pick it up elsewhere on its rim"):
         raise first_error
 
 
-def _ways(ctx: SkillContext, held: HeldObject, bowl: Box3D, cfg: PourConfig) -> Iterator[list[Transform]]:
-    """Yield poses of the hand for all tilts, for each direction that the hand may point in."""
+def _tilting(
+    ctx: SkillContext, held: HeldObject, poses: list[Transform], anchor: int, near: Obstacles
+) -> tuple[FloatArray, list[JointTrajectory]]:
+    """Return where the arm starts upright, and the way from each pose to the next, as far as it goes.
+
+    The arm has a joint to spare: where it starts decides how far it comes. So joint positions are sought
+    for the pose `anchor`, and followed from there to both ends.
+
+    Raises:
+        MotionError: It does not go as far as `least_tilt_deg`.
+    """
+    cfg = settings_of(ctx, "pour", PourConfig)
+
+    def step(at: FloatArray, to: Transform) -> JointTrajectory:
+        return ctx.kinematics.plan_linear(
+            at, [to], obstacles=near, gripper_width_m=held.width_m, speed_m_s=0.1
+        )
+
+    middle = ctx.kinematics.inverse(
+        poses[anchor], ctx.kinematics.home, obstacles=near, gripper_width_m=held.width_m
+    )
+    at, parts = middle, []
+    for pose in reversed(poses[:anchor]):
+        back = step(at, pose)
+        parts.insert(0, _reversed(back))
+        at = back.joint_pos[-1]
+    start, at = at, middle
+    for pose in poses[anchor + 1 :]:
+        try:
+            parts.append(step(at, pose))
+        except MotionError:
+            if cfg.tilts_deg[len(parts)] < cfg.least_tilt_deg:
+                raise
+            break
+        at = parts[-1].joint_pos[-1]
+    return start, parts
+
+
+def _ways(
+    ctx: SkillContext, held: HeldObject, bowl: Box3D, cfg: PourConfig, low_deg: float
+) -> Iterator[list[Transform]]:
+    """Yield poses of the hand for all tilts, raised beyond `low_deg`, for each direction it may point in."""
     upright = held.T_world_ee.rotation  # the vessel stood on the table when it was grasped
     finger = float(np.arctan2(upright[1, 1], upright[0, 1]))
     height = float(held.size_m[2])
@@ -301,7 +348,7 @@ def _ways(ctx: SkillContext, held: HeldObject, bowl: Box3D, cfg: PourConfig) -> 
             for tilt in np.deg2rad(cfg.tilts_deg):
                 rotation = Rotation.from_rotvec(tilt * axis).as_matrix() @ base
                 rise = cfg.over_rim_m + height * max(0.0, float(np.cos(tilt)))
-                rise += cfg.raise_m * float(tilt > np.deg2rad(cfg.low_deg))
+                rise += cfg.raise_m * float(tilt > np.deg2rad(low_deg))
                 lip = np.array([*bowl.center_m[:2], bowl.top_z_m + rise]) + 0.01 * front
                 poses.append(
                     Transform.from_parts(lip - rotation @ lip_ee, rotation, parent="world", child="ee")
@@ -315,24 +362,27 @@ def _ways(ctx: SkillContext, held: HeldObject, bowl: Box3D, cfg: PourConfig) -> 
 def _pour(
     ctx: SkillContext, held: HeldObject, plan: PourPlan, fraction: float, empty_kg: float | None
 ) -> Sensed:
-    """Tilt, look into the vessel on the way back, tilt again while it is not empty; end upright."""
+    """Tilt, again until it gets no lighter; look into it, and tilt again if it is not empty; end upright."""
     cfg = settings_of(ctx, "pour", PourConfig)
     before = _weigh(ctx)
     wanted_kg = None
     if before is not None and empty_kg is not None and fraction < 1.0:
         wanted_kg = fraction * max(0.0, before.kg - empty_kg)
-    at, reached, last, left, still_flows = 0, 0.0, None, None, False
+    at, reached, last, left, flows = 0, 0.0, None, None, False
     for k in range(cfg.rocks + 1):
-        at, top, still_flows = _tilt_on(ctx, held, plan, at, before, wanted_kg)
+        at, top, flows = _tilt_on(ctx, held, plan, at, before, wanted_kg)
         reached = max(reached, plan.tilts[at - 1][0])
-        came_out = top is not None and (last is None or top.less_than(last))
+        if wanted_kg is None:
+            flows = top is not None and (last is None or top.less_than(last))
         last = top
-        at = _tilt_back(ctx, held, plan, at)
-        left = _left(ctx, held)
-        is_seen = left is not None and left >= cfg.left
-        if wanted_kg is not None or (k > 0 and not came_out and not is_seen):
-            break
-    return Sensed(reached, before, _weigh(ctx), wanted_kg, still_flows or came_out, left)
+        is_empty = k > 0 and not flows
+        at = _tilt_back(ctx, held, plan, at, 0.0 if is_empty or wanted_kg is not None else cfg.rock_deg)
+        if at == 0:
+            left = _left(ctx, held)
+            if wanted_kg is not None or left is None or left < cfg.left:
+                break
+    _tilt_back(ctx, held, plan, at)
+    return Sensed(reached, before, _weigh(ctx), wanted_kg, flows, left)
 
 
 def _tilt_on(
@@ -343,28 +393,32 @@ def _tilt_on(
     before: Weight | None,
     wanted_kg: float | None,
 ) -> tuple[int, Weight | None, bool]:
-    """Tilt on from the tilt `at`, waiting at each; return the last tilt, weight, and if it still flows."""
+    """Tilt on from the tilt `at`; return the last tilt, the weight there, and if it still flows.
+
+    For a part of it, it is weighed until it settles, tilt by tilt; else once, at the last one: whether it
+    still gets lighter shows when it is tilted there again.
+    """
     cfg = settings_of(ctx, "pour", PourConfig)
     now, flows = None, False
     for k in range(at, len(plan.tilts)):
         tilt_deg, part = plan.tilts[k]
         follow(ctx, part, f"tilting the {held.label}", force_n=cfg.force_n)
         at = k + 1
-        if tilt_deg < (cfg.flows_deg if wanted_kg is not None else plan.tilts[-1][0]):
+        if wanted_kg is None or tilt_deg < cfg.flows_deg:
             continue
         now, flows = _settled(ctx, cfg.settle_s)
-        if wanted_kg is not None and before is not None and now is not None:
-            if before.kg - now.kg >= wanted_kg:
-                break
-    return at, now, flows
+        if before is not None and now is not None and before.kg - now.kg >= wanted_kg:
+            break
+    return at, _weigh(ctx) if wanted_kg is None else now, flows
 
 
-def _tilt_back(ctx: SkillContext, held: HeldObject, plan: PourPlan, at: int) -> int:
-    """Go back upright from the tilt `at`; return 0, the tilt then."""
+def _tilt_back(ctx: SkillContext, held: HeldObject, plan: PourPlan, at: int, to_deg: float = 0.0) -> int:
+    """Go back from the tilt `at` to the first one of at most `to_deg`; return which that is, 0 upright."""
     force_n = settings_of(ctx, "pour", PourConfig).force_n
-    for _, part in reversed(plan.tilts[:at]):
-        follow(ctx, _reversed(part), f"setting the {held.label} upright", force_n=force_n)
-    return 0
+    while at > 0 and plan.tilts[at - 1][0] > to_deg:
+        at -= 1
+        follow(ctx, _reversed(plan.tilts[at][1]), f"setting the {held.label} upright", force_n=force_n)
+    return at
 
 
 def _reversed(part: JointTrajectory) -> JointTrajectory:
