@@ -300,8 +300,10 @@ def require_certificate(path: Path, robot: str, wanted: str) -> None:
         content = json.loads(path.read_text())
     except OSError as error:
         raise ValueError(f"the joints of {robot} were never checked; {advice}") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path} can't be read; {advice}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} can't be read; {advice}")
     if content.get("format") != _FORMAT or content.get("fingerprint") != wanted:
         raise ValueError(f"{robot} was changed since its joints were checked; {advice}")
     if content.get("passed") is not True:

@@ -26,7 +26,7 @@ from hardware.calibration.joints import (
 )
 from hardware.calibration.live import Pictures, collect_hand_views, collect_views
 from hardware.interface import RobotInterface
-from hardware.nodes.signals import ENDING, ended_by_signals, interrupt
+from hardware.nodes.signals import ENDING, ended_by_signals, interrupt, undisturbed
 from hardware.safety.guard import Guard
 from perception_tools.geometry import FloatArray, Transform
 from policies.robot import Robot, RobotStopped
@@ -63,7 +63,8 @@ class CalibratedRobot:
 
     def __exit__(self, *_: object) -> None:
         """Stop the robot and leave."""
-        self.parts.close()
+        with undisturbed():
+            self.parts.close()
 
 
 def wiring(interface: RobotInterface) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware.bus import Bus
-from hardware.nodes.signals import ended_by_signals
+from hardware.nodes.signals import ended_by_signals, undisturbed
 from hardware.runner.policy_runner import PolicyRunner
 from hardware.safety.guard import Guard
 
@@ -46,7 +46,8 @@ class Deployed:
 
     def __exit__(self, *_: object) -> None:
         """Stop the robot and leave."""
-        self.parts.close()
+        with undisturbed():
+            self.parts.close()
 
 
 def deploy(invocation: Any) -> int:

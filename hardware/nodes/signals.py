@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, `kill`, and a terminal or an ssh connection that goes away."""
@@ -32,3 +32,8 @@ def ended_by_signals(end: Callable[[int], object], numbers: tuple[int, ...] = EN
 def interrupt(_number: int) -> None:
     """End as Ctrl-C does; for `ended_by_signals`."""
     signal.raise_signal(signal.SIGINT)
+
+
+def undisturbed() -> AbstractContextManager[None]:
+    """Let no such signal cut short what stops a robot, a few seconds at most; `kill -9` still ends it."""
+    return ended_by_signals(lambda _number: None)

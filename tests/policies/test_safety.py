@@ -287,3 +287,10 @@ def test_trajectory_of_unknown_joint_is_refused():
 def test_config_that_switches_a_check_off_is_refused(fields):
     with pytest.raises(ValueError, match="SafetyConfig"):
         SafetyConfig(**fields)
+
+
+@pytest.mark.parametrize("field", ["lower", "upper", "velocity", "acceleration", "effort"])
+def test_limits_that_are_no_numbers_are_refused(field):
+    """With them every comparison is false, and nothing would be limited."""
+    with pytest.raises(ValueError, match=f"JointLimits.{field} holds what is no number"):
+        replace(LIMITS, **{field: np.array([0.5, np.nan, 0.5])})

@@ -129,6 +129,7 @@ def test_the_certificate_is_of_this_robot_and_passed(tmp_path: Path):
     save_certificate(some, path)
     with pytest.raises(ValueError, match="not all were checked"):
         require_certificate(path, "wired", fingerprint(wiring))
-    path.write_text("{")
-    with pytest.raises(ValueError, match="can't be read"):
-        require_certificate(path, "wired", fingerprint(wiring))
+    for damaged in (b"{", b"[]", b"\xff"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="can't be read"):
+            require_certificate(path, "wired", fingerprint(wiring))
