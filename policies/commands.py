@@ -64,7 +64,8 @@ def _policy(cfg: Any) -> str:
         raise ValueError("say which policy: policy=solver|random|zero|FILE|RUN, or experiment=NAME")
     from policies.shipped import shipped
 
-    return str(shipped(cfg.experiment))
+    folder, here = shipped(cfg.experiment), Path.cwd()
+    return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _settings(cfg: Any) -> Any:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from sim.batch.env import BatchEnv
 
 
+_KINDS = {
+    "task": "TASKS of parallel simulation (habilis train, play, eval, bench-sim)",
+    "generator": "TASKS drawn from a seed",
+    "world": "WORLDS of the planner (habilis run, chat, bench)",
+}
+
+
 def envs(invocation: Any) -> int:
     """List tasks with their spaces, and worlds with the families of their episodes."""
     folder = Path(invocation.config_dir) / "env"
@@ -33,8 +40,12 @@ def envs(invocation: Any) -> int:
         write_json({"envs": rows}, invocation.json_to)
         return 0
     width = shutil.get_terminal_size((110, 24)).columns
-    for row in rows:
-        print("\n".join(_shown(row, width)))
+    for kind, heading in _KINDS.items():
+        found = [row for row in rows if row["kind"] == kind]
+        if found:
+            print(heading, end="\n\n")
+        for row in found:
+            print("\n".join(_shown(row, width)), end="\n\n")
     if any(row["kind"] == "task" for row in rows):
         print("Observations are in m, rad, s, N; quat is wxyz. An action of 1 is the largest step.")
     return 0
@@ -48,14 +59,14 @@ def _shown(row: Mapping[str, Any], width: int) -> list[str]:
     if "spaces" not in row:
         return lines
     lines.append(f"  {row['control']}")
-    head = f"  {'space':<14}{'shape':<7}{'bounds':<10}{'unit':<16}"
+    head = f"  {'space':<14}{'shape':<7}{'bounds':<13}{'unit':<16}"
     lines.append(f"{head}entries")
     for name, space in row["spaces"].items():
         low, high = space["low"], space["high"]
         bounds = "none" if low is None and high is None else f"{low:g} to {high:g}"
         shape = "x".join(map(str, space["shape"]))
         unit = "" if space["unit"] == "1" else space["unit"]
-        start = f"  {name:<14}{shape:<7}{bounds:<10}{unit:<16}"
+        start = f"  {name:<14}{shape:<7}{bounds:<13}{unit:<16}"
         lines += textwrap.wrap(
             ", ".join(_parts(space["names"])),
             max(width, len(head) + 20),

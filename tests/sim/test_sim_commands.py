@@ -23,6 +23,12 @@ def test_envs_tells_the_spaces_of_a_task(capsys):
     assert row["goal"] == ["x", "y", "z"]
 
 
+def test_envs_tells_tasks_from_worlds_and_keeps_columns_apart(capsys):
+    _, out, _ = run("envs", "tabletop", "faucet", capsys=capsys)
+    assert out.index("TASKS") < out.index("faucet: ") < out.index("WORLDS") < out.index("tabletop: ")
+    assert "-1.2 to 1.2  rad" in out
+
+
 def test_envs_shows_a_task_in_columns(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = run("envs", "reach", capsys=capsys)
