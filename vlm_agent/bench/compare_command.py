@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.runs import write_json
 from vlm_agent.bench.aggregate import FloatArray
+from vlm_agent.bench.log import write_figures
 from vlm_agent.bench.results import marked, read_run
 
 RESAMPLES = 10_000
@@ -55,7 +55,7 @@ def compare(invocation: Any) -> int:
     summary |= {"void_a": sum(r["void"] for r in one.rows), "void_b": sum(r["void"] for r in other.rows)}
     summary |= {"seconds": round(time.perf_counter() - started, 3)}
     if invocation.json_to:
-        write_json(summary, invocation.json_to)
+        write_figures(summary, invocation.json_to)
     if invocation.json_to != "-":
         from vlm_agent.bench.tables import print_comparison
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from policies.runs import write_json
 from vlm_agent.bench.runner import read_rows
 
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
     """Replace a file's content in one step: a kill or a full disk leaves the old one.
 
     Args:
-        path: The file.
+        path: The file; a link, a device or a pipe is written to and not replaced.
         text: Its new content.
         sync: Whether it must be on the disk, not just with the operating system, on return.
 
@@ -34,6 +35,9 @@ def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            path.write_text(text, encoding="utf-8")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -49,11 +53,25 @@ def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
         raise disk_error(path, error) from error
 
 
-def disk_error(path: Path, error: OSError) -> DiskError:
+def write_figures(figures: dict[str, Any], to: str) -> None:
+    """Write one JSON object to a file, whole or not at all, or to standard output for "-".
+
+    Raises:
+        DiskError: It can't be written.
+    """
+    if to == "-":
+        write_json(figures, to)
+    else:
+        write_whole(Path(to), json.dumps(figures, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def disk_error(path: Path, error: OSError, then: str = "run the same again") -> DiskError:
     """Return what to say of a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(f"the disk is full: {path} was not written; free space and run the same again")
-    return DiskError(f"{path} can't be written: {error.strerror}")
+        return DiskError(f"the disk is full: {path} was not written; free space and {then}")
+    if error.errno == errno.EFBIG:
+        return DiskError(f"{path} would be larger than files may be; raise ulimit -f and {then}")
+    return DiskError(f"{path} can't be written: {error.strerror}; mend that and {then}")
 
 
 def key_of(row: Row) -> Key:
@@ -104,10 +122,8 @@ class RowLog:
                     self._synced_s = time.monotonic()
             except OSError as error:
                 self._cut()
-                raise DiskError(
-                    f"{disk_error(self.path, error)}; {len(self.done)} rows are kept, "
-                    f"go on with resume={self.path.parent}"
-                ) from error
+                then = f"go on with resume={self.path.parent}: {len(self.done)} rows are kept"
+                raise disk_error(self.path, error, then) from error
             self._size += len(line)
             self.done[key_of(row)] = row
 

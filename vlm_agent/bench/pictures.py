@@ -70,4 +70,4 @@ def _opened(picture: Picture):  # noqa: ANN202  (PIL is imported lazily)
         return image
     except (UnidentifiedImageError, OSError) as error:
         name = "a picture of a row" if isinstance(picture, bytes) else f"picture {picture}"
-        raise MissingPicture(f"{name} is no picture that can be decoded: {error}") from error
+        raise MissingPicture(f"{name} can't be decoded (cut off?); get it again") from error

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from policies.runs import write_json
 from vlm_agent.bench.contract import Benchmark
-from vlm_agent.bench.log import write_whole
+from vlm_agent.bench.log import write_figures, write_whole
 from vlm_agent.bench.markdown import decoding_warning, markdown
 from vlm_agent.bench.results import Run, figures_of, read_run
 
@@ -28,7 +27,7 @@ def finish(invocation: Any, benchmark: Benchmark, folder: Path, *, seconds: floa
     summary |= {"warning": decoding_warning(run, summary)}
     files = write_report(run, summary, rows)
     if invocation.json_to:
-        write_json(summary, invocation.json_to)
+        write_figures(summary, invocation.json_to)
     if invocation.json_to != "-":
         from vlm_agent.bench.tables import print_run
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from policies.runs import write_json
+from vlm_agent.bench.log import write_figures
 from vlm_agent.bench.report import cost, tools_of, write_report
 from vlm_agent.bench.results import figures_of, read_run
 
@@ -32,7 +32,7 @@ def rescore(invocation: Any) -> int:
     summary |= {"seconds": round(time.perf_counter() - started, 3)}
     files = write_report(run, summary, rows) if scorer == run.manifest["scorer"] else {}
     if invocation.json_to:
-        write_json(summary, invocation.json_to)
+        write_figures(summary, invocation.json_to)
     if invocation.json_to != "-":
         from vlm_agent.bench.tables import print_run
 

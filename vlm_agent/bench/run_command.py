@@ -67,6 +67,9 @@ def bench(invocation: Any) -> int:
     log = RowLog(folder / "rows.jsonl")
     try:
         run(cfg, planners, benchmark, scorer, questions, log)
+    except (Fatal, MissingPicture) as error:
+        kept = f"{len(log.done)} rows are kept, go on with resume={folder}"
+        raise type(error)(f"{error}; {kept}") from error
     finally:
         log.close()
     return finish(invocation, benchmark, folder, seconds=time.perf_counter() - started)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from policies.runs import write_json
 from vlm_agent.bench.contract import Benchmark, Question
+from vlm_agent.bench.log import write_figures, write_whole
 from vlm_agent.bench.predictions import Output, matched, read_predictions
 from vlm_agent.bench.registry import load_benchmark, load_benchmarks
 from vlm_agent.bench.scoring import mark_row, score_outputs
@@ -21,6 +21,7 @@ def score(invocation: Any) -> int:
 
     Raises:
         ValueError: The data or the predictions can't be used; one line says where and why.
+        RuntimeError: Every row is void.
     """
     cfg = invocation.cfg
     started = time.perf_counter()
@@ -44,11 +45,13 @@ def score(invocation: Any) -> int:
         rows = [mark_row(s, outputs.get(s.question.id)) for s in scored]
         write_lines(rows, Path(cfg.marks))
     if invocation.json_to:
-        write_json(summary, invocation.json_to)
+        write_figures(summary, invocation.json_to)
     if invocation.json_to != "-":
         from vlm_agent.bench.tables import print_summary
 
         print_summary(benchmark, summary)
+    if summary["void"] and not summary["n"]:
+        raise RuntimeError(f"every row is void ({summary['void']}): there is no score")
     return 0
 
 
@@ -59,21 +62,27 @@ def judged(
 
     Raises:
         ValueError: `model=` can't judge.
+        ModelError: It rejects the key.
     """
+    from omegaconf import OmegaConf
+
+    from vlm_agent.bench.polite import Gate, Polite, ReplyCache
     from vlm_agent.bench.scorers.rubric import JudgeError, judge, with_verdicts
     from vlm_agent.bench.tables import note
 
-    model = invocation.instantiate(invocation.cfg.model)
+    cfg = invocation.cfg
+    model = invocation.instantiate(cfg.model)
     if model.name == "scripted" or getattr(model, "is_blind", False):
-        raise ValueError(
-            f"{invocation.cfg.benchmark.name} needs a judge, such as model=openai model.model=NAME"
-        )
+        raise ValueError(f"{cfg.benchmark.name} needs a judge, such as model=openai model.model=NAME")
+    fingerprint: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    cache = ReplyCache(Path(cfg.cache), fingerprint) if cfg.cache else None
+    polite = Polite(model, Gate(cfg.requests_per_minute), retries=invocation.instantiate(cfg.retries))
     found, kept = [], dict(outputs)
     for question in questions:
         output = outputs.get(question.id)
         if output is not None and not output.is_void:
             try:
-                question = with_verdicts(question, judge(model, str(output.value), question))
+                question = with_verdicts(question, judge(polite, str(output.value), question, cache))
             except JudgeError as error:
                 note(str(error))
                 kept[question.id] = Output(output.value, is_void=True)
@@ -87,8 +96,6 @@ def write_lines(rows: Sequence[dict[str, Any]], path: Path) -> None:
     Raises:
         RuntimeError: The disk is full, or the folder is not there.
     """
-    from vlm_agent.bench.log import write_whole
-
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
@@ -96,7 +103,7 @@ def listing(invocation: Any) -> int:
     """List the benchmarks with their data, licences and scorers."""
     rows = [_entry(benchmark) for benchmark in load_benchmarks()]
     if invocation.json_to:
-        write_json({"benchmarks": rows}, invocation.json_to)
+        write_figures({"benchmarks": rows}, invocation.json_to)
     if invocation.json_to != "-":
         from vlm_agent.bench.tables import print_listing
 

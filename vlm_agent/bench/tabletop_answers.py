@@ -8,6 +8,7 @@ from typing import Any
 
 _UNITS_CM = {"mm": 0.1, "millimeter": 0.1, "millimetre": 0.1, "cm": 1.0, "centimeter": 1.0, "centimetre": 1.0,
              "m": 100.0, "meter": 100.0, "metre": 100.0}  # fmt: skip
+_UNITS_G = {"g": 1.0, "gram": 1.0, "kg": 1000.0, "kilo": 1000.0, "kilogram": 1000.0}
 _NUMBER = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*([a-z]+)?", re.IGNORECASE)
 _WORDS = {"box": ("box", "block", "cube", "brick"), "sphere": ("sphere", "ball"), "gray": ("gray", "grey"),
           "cylinder": ("cylinder", "can", "tin"), "mug": ("mug", "cup"), "bowl": ("bowl", "dish"),
@@ -20,8 +21,8 @@ def is_right(said: str, truth: Mapping[str, Any]) -> bool:
 
     Args:
         said: The answer; its first word, number or named object counts.
-        truth: `answer`, `answer_type` (yes_no, integer, word, number), and of a number `unit` (cm or m) and
-            `tolerance` in it; `options` are the objects that a word may name.
+        truth: `answer`, `answer_type` (yes_no, integer, word, number), of a number `unit` (cm, m, g or kg)
+            and `tolerance` in it; `options` are the objects that a word may name.
 
     Raises:
         ValueError: Unknown type of answer.
@@ -33,8 +34,9 @@ def is_right(said: str, truth: Mapping[str, Any]) -> bool:
     if kind == "integer":
         return _integer(said) == int(answer)
     if kind == "number":
-        value = _centimetres(said)
-        factor = _UNITS_CM[truth["unit"]]
+        units = _UNITS_G if truth["unit"] in _UNITS_G else _UNITS_CM
+        value = _measured(said, units)
+        factor = units[truth["unit"]]
         return value is not None and abs(value / factor - float(answer)) <= float(truth["tolerance"])
     if kind == "word":
         return _named_first(said, truth.get("options") or [str(answer)]) == str(answer)
@@ -48,10 +50,10 @@ def _integer(said: str) -> int | None:
     return int(first[0]) if first[0].isdigit() else _NUMBERS.index(first[0])
 
 
-def _centimetres(said: str) -> float | None:
-    """Return the first length in a text [cm]."""
+def _measured(said: str, units: Mapping[str, float]) -> float | None:
+    """Return the first number in a text that has one of the units, in the one that counts 1."""
     for number, unit in _NUMBER.findall(said):
-        size = _UNITS_CM.get(unit.lower()) or _UNITS_CM.get(unit.lower().removesuffix("s"))
+        size = units.get(unit.lower()) or units.get(unit.lower().removesuffix("s"))
         if size:
             return float(number) * size
     return None

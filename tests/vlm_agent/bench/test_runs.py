@@ -312,6 +312,8 @@ def test_infrastructure_failures_are_void_retried_and_refused(bench, data, tmp_p
         code, _, err = bench("rescore", folder, "--strict")
         assert code == 2 and "1 rows are void" in err
         assert "VOID" in (folder / "report.md").read_text()
+        code, got, err = bench(*words(data, tmp_path / "strict", *openai(url), *more, "--strict"))
+        assert code == 1 and got["void"] == 1 and f"resume={tmp_path / 'strict'}" in err
         down["on"] = False
         before = len(asked)
         code, got, _ = bench(*words(data, tmp_path, *openai(url), *more, f"resume={folder}"))
@@ -346,6 +348,23 @@ def test_missing_pictures_are_said_before_anything_is_asked(bench, data, tmp_pat
     code, _, err = bench(*words(data, tmp_path, "model=always_yes"))
     assert code == 2 and "1 of 12 pictures are not there" in err and "5.png" in err
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_broken_picture_ends_the_run_and_keeps_its_rows(bench, data, tmp_path):
+    good = (data / "images" / "5.png").read_bytes()
+    (data / "images" / "5.png").write_bytes(good[: len(good) // 2])
+    with endpoint(lambda r: "yes") as (url, asked):
+        code, _, err = bench(*words(data, tmp_path, *openai(url)))
+        folder = only_run(tmp_path)
+        line = err.strip().splitlines()[-1]
+        assert code == 2 and "5.png can't be decoded (cut off?)" in line
+        kept = rows_in(folder)
+        assert len(kept) == 5 and f"5 rows are kept, go on with resume={folder}" in line
+        (data / "images" / "5.png").write_bytes(good)
+        before = len(asked)
+        code, got, _ = bench(*words(data, tmp_path, *openai(url), f"resume={folder}"))
+    assert code == 0 and got["n"] == 12 and rows_in(folder)[:5] == kept
+    assert len(asked) - before <= 8  # the seven that lack, and one that was in flight
 
 
 def test_a_planner_with_tools_looks_through_the_agent_loop(bench, data, tmp_path):

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import habilis
+
 ANSWERS = {"val_Jigsaw_1": "(A)", "val_Jigsaw_2": "(B)", "val_Counting_1": "(C)"}
 GOOD = [{"id": "val_Jigsaw_1", "output": "(A)"}]
 
@@ -101,6 +103,32 @@ def test_marks_are_written_whole(score, tmp_path):
 def test_a_full_disk_is_one_line(score):
     code, _, err = score(GOOD, "marks=/dev/full/x")
     assert code == 1 and err.count("\n") == 1 and "/dev/full" in err
+
+
+@pytest.mark.parametrize("target", ["marks={}", "--json {}"])
+def test_a_full_device_is_one_line_and_stays_a_device(score, tmp_path, capsys, target):
+    score(GOOD)
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    words = ["score", "benchmark=blink", f"data={tmp_path / 'gold'}"]
+    words += [f"predictions={tmp_path / 'predictions.jsonl'}", *target.format(full).split()]
+    assert habilis.main(["bench", *words]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "the disk is full" in err and str(full) in err
+    assert full.is_symlink()
+
+
+def test_a_link_is_written_through(score, tmp_path):
+    (tmp_path / "there").write_text("old and longer than it will be\n" * 40)
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    code, _, _ = score(GOOD, f"marks={tmp_path / 'link'}")
+    assert code == 0 and (tmp_path / "link").is_symlink()
+    assert len((tmp_path / "there").read_text().splitlines()) == 3
+
+
+def test_a_score_over_void_rows_alone_is_none(score):
+    code, got, err = score([{"id": row_id, "void": True} for row_id in ANSWERS])
+    assert code == 1 and got["score"] is None and got["void"] == 3 and "every row is void (3)" in err
 
 
 def test_recorded_blink_answers_are_all_right(bench, sample, write_rows):

@@ -9,10 +9,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vlm_agent.bench.contract import Mark, Question
 from vlm_agent.model import ChatModel, Message, ModelError, TextContent
+
+if TYPE_CHECKING:
+    from vlm_agent.bench.polite import ReplyCache
 
 TRIES = 3
 _ASK = """\
@@ -59,26 +62,41 @@ def _criterion(item: Any) -> dict[str, Any]:
     return {"text": str(text), "weight": float(item.get("weight", 1)), "critical": bool(critical)}
 
 
-def judge(model: ChatModel, answer: str, question: Question) -> list[bool]:
+def judge(model: ChatModel, answer: str, question: Question, cache: ReplyCache | None = None) -> list[bool]:
     """Ask a model which criteria an answer meets.
 
+    Args:
+        model: The judge; failures on the way are its own to retry.
+        answer: What is judged.
+        question: With the rubric.
+        cache: Verdicts that were had before; what is no verdict is not kept.
+
     Raises:
-        JudgeError: No usable verdict after three tries.
+        JudgeError: No usable verdict after three tries, or none could be had.
+        ModelError: The judge takes nobody's requests (such as without a key).
     """
     criteria = "\n".join(f"{k}. {c['text']}" for k, c in enumerate(question.answer, 1))
     text = _ASK.format(prompt=question.prompt, answer=answer, criteria=criteria)
+    asked = [Message("user", (TextContent(text),))]
+    key = cache.key(asked, (), 0) if cache else ""
+    if cache and (reply := cache.get(key)) and (known := read_verdicts(reply.text, len(question.answer))):
+        return known
     why = ""
     for _ in range(TRIES):
         try:
-            reply = model.complete([Message("user", (TextContent(text),))], ())
+            reply = model.complete(asked, ())
         except ModelError as error:
+            if error.kind == "auth":
+                raise
             why = f"{error.kind}: {error}"
-            continue
+            break
         verdicts = read_verdicts(reply.text, len(question.answer))
         if verdicts is not None:
+            if cache:
+                cache.put(key, reply)
             return verdicts
-        why = f"garbage: {reply.text[:80]!r}"
-    raise JudgeError(f"the judge {model.name} gave no verdict on {question.id!r} in {TRIES} tries ({why})")
+        why = f"garbage in {TRIES} tries: {reply.text[:80]!r}"
+    raise JudgeError(f"the judge {model.name} gave no verdict on {question.id!r} ({why})")
 
 
 def read_verdicts(text: str, number: int) -> list[bool] | None:
