@@ -86,7 +86,7 @@ def build_robot(cfg: DictConfig) -> Any:
     from contextlib import ExitStack
 
     from hardware.commands.robot import ServedRobot
-    from hardware.server.cameras import CameraServer
+    from hardware.server.cameras import CameraServer, warm_up
     from hardware.server.robot_server import RobotServer
     from policies.real_time import settle
     from vlm_agent.trace import NullTrace
@@ -99,7 +99,7 @@ def build_robot(cfg: DictConfig) -> Any:
         robot, _ = safe_robot(cfg, driver, robot_model, NullTrace())
         parts.callback(robot.close)
         for camera in cameras.values():
-            camera.capture()  # the first picture opens the renderer
+            warm_up(camera)
         settle()
         bus = open_bus(cfg)
         parts.callback(bus.close)

@@ -22,6 +22,14 @@ _PICTURES = QoS(depth=2)
 _TF = QoS(depth=100)
 
 
+def warm_up(camera: Camera) -> None:
+    """Take a first picture, which may open a renderer, before anybody waits for one."""
+    try:
+        camera.capture()
+    except RuntimeError as error:  # as in `CameraServer`: the robot goes on without pictures
+        log.warning("camera %s: %s", camera.name, error)
+
+
 @dataclass(frozen=True)
 class CameraServerConfig:
     """Settings of served cameras.
