@@ -57,9 +57,10 @@ class ZeroGuard:
         ]
 
     def _hear(self, message: Message, info: MessageInfo) -> None:
+        is_zero = not np.any(message.data)
         with self._lock:
-            if self._left == 0:  # else it is our own
-                self._heard_s, self._is_zero = info.received_s, not np.any(message.data)
+            if not (is_zero and self._left):  # else it may be our own
+                self._heard_s, self._is_zero = info.received_s, is_zero
 
     def _look(self) -> None:
         with self._lock:
@@ -69,6 +70,7 @@ class ZeroGuard:
                     _LOG.warning("%s is silent for %.3f s: zeros", self._topic, silent_s)
                     self._out = self._bus.publisher(_ARRAY, self._topic, COMMAND)
                     self._left, self.num_interventions = _REPEATS, self.num_interventions + 1
+                    self._is_zero = True
             if self._out is None:
                 return
             self._out.publish(self._bus.message(_ARRAY, data=np.zeros(self._count)))
@@ -76,7 +78,7 @@ class ZeroGuard:
             self._left -= 1 if self._out.num_subscribers > 1 else 0
             if self._left == 0:  # whoever commands next finds no second commander
                 self._out.close()
-                self._out, self._is_zero = None, True
+                self._out = None
 
     def close(self) -> None:
         """End; idempotent."""

@@ -152,13 +152,13 @@ class PolicyRunner:
         step_s = policy.spec.step_dt
         self._ticks_per_step = round(step_s / period_s)
         self._deadline_s = self._config.deadline_s or step_s
-        self._inference = Inference(policy)
+        self._inference, self._spec = Inference(policy), policy.spec
         self.timings = Timings()
         self._done = threading.Event()
         self._submitted_s = -np.inf
         self._late_in_row = 0
         self._command: JointCommand | None = None
-        self._has_begun, self._is_new = False, True
+        self._has_begun, self._is_new, self._is_of_before = False, True, False
         self._first_tick = self._next_step = 0
         self._gripper: GripperCommand | None = None
         node = bus.config.node_name
@@ -245,6 +245,7 @@ class PolicyRunner:
         self._gripper = None
         self._first_tick = self._next_step = tick
         self._late_in_row, self._has_begun, self._is_new = 0, True, True
+        self._is_of_before = self._inference.is_busy  # it still acts on what was seen before the stop
 
     def _observe(self) -> None:
         if self._observer.waits_for:
@@ -253,12 +254,22 @@ class PolicyRunner:
             self._note_late()
             return
         obs = self._observer(self._robot.state())
+        self._check_observation(obs)
         self._inference.submit(obs, reset=self._is_new)
         self._submitted_s, self._is_new = time.monotonic(), False
         if self._trial is not None:
             self._trial.observed(np.concatenate(list(obs.values())))
         if self._obs_out.num_subscribers:
             self._obs_out.publish(self._bus.message(_ARRAY, data=np.concatenate(list(obs.values()))))
+
+    def _check_observation(self, obs: Mapping[str, FloatArray]) -> None:
+        """Fault where something is not finite, such as an effort that the driver does not tell."""
+        for key, values in obs.items():
+            for k in np.flatnonzero(~np.isfinite(values)):
+                names = self._spec.obs[key].names
+                what = f"observation {names[k] if names else key} is not finite; does the robot tell it?"
+                self._fail(what)
+                raise RobotStopped(what)
 
     def _take_action(self) -> None:
         """Take the action over if it came in time; wait for it no longer than a part of the period."""
@@ -268,6 +279,9 @@ class PolicyRunner:
         if found is None:
             return
         action, ready_s = found
+        if self._is_of_before:
+            self._is_of_before = False
+            return
         if ready_s - self._submitted_s > self._deadline_s:
             self._note_late()
             return

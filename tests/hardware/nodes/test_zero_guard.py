@@ -55,6 +55,19 @@ def test_while_it_commands_or_ended_with_zero_nothing_is_sent(wire):
     assert len(bus.network.publishers[TOPIC]) == 1
 
 
+def test_a_commander_that_comes_back_meanwhile_and_dies_again_is_followed_by_zeros_again(wire):
+    bus, guard, command = wire
+    command(0.3, 0.0)
+    time.sleep(0.06)
+    look(guard, 5)
+    command(0.2, 0.0)
+    look(guard, 100)
+    time.sleep(0.06)
+    look(guard, 100)
+    sent = [bool(np.any(m.data)) for m in bus.network.on(TOPIC)]
+    assert guard.num_interventions == 2 and sent == [True, *[False] * 5, True, *[False] * 15, *[False] * 20]
+
+
 def test_what_makes_no_sense_is_refused(capsys):
     with pytest.raises(ValueError, match="positive silence"):
         ZeroGuard(LoopBus(), TOPIC, 2, 0.0)

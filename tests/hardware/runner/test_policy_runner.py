@@ -279,6 +279,41 @@ def test_an_estop_stops_and_needs_release_reset_and_arm(make):
     assert policy.resets == 2
 
 
+def test_an_action_on_what_was_seen_before_a_stop_is_not_taken(make):
+    """The policy thinks while the robot is stopped, reset and armed: in time, but about another pose."""
+    go = threading.Event()
+
+    def act(obs):
+        if not go.is_set():
+            go.wait(20)
+            return np.array([1.0, 0.0, 0.0])
+        return np.zeros(3)
+
+    policy = Policy(act)
+    rig = make(policy, config=RunnerConfig(arm=True, deadline_s=30.0, max_late=10_000))
+    rig.start()
+    assert until(lambda: policy.seen)
+    rig.say("habilis/estop", True)
+    assert until(lambda: rig.client.driver._braked.is_set())
+    rig.say("habilis/estop", False)
+    assert rig.call("reset").success and rig.call("arm").success
+    count = len(rig.sent())
+    assert until(lambda: len(rig.sent()) > count)  # it has begun anew
+    go.set()
+    assert until(lambda: rig.runner.timings.steps > 3)
+    assert np.abs(rig.sent()).max() < 1e-9 and policy.resets == 2
+
+
+def test_an_observation_that_is_not_finite_is_a_fault_that_names_it(make):
+    policy = Policy(obs=("joint_pos.0", "joint_effort.1"))
+    rig = make(policy, config=FOREVER)
+    rig.client.driver._sensing.joints._effort[1] = np.nan  # as where a driver tells none
+    rig.echo.change = lambda fields: fields | {"effort": []}
+    rig.start()
+    assert until(lambda: rig.guard.mode is Mode.FAULT)
+    assert "observation joint_effort.1 is not finite" in rig.guard.reason and not policy.seen
+
+
 def test_a_latched_estop_that_was_pressed_before_is_heard():
     bus, data = LoopBus(), interface(arming=QUICK, watchdog=PATIENT)
     echo = EchoRobot(bus, data)
