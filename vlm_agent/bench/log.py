@@ -15,6 +15,7 @@ from vlm_agent.bench.runner import read_rows
 
 Row = dict[str, Any]
 Key = tuple[str, int]
+AGAIN = "run the same again"
 SYNC_S = 1.0  # a power cut loses at most this much; a kill loses nothing
 
 
@@ -22,13 +23,14 @@ class DiskError(RuntimeError):
     """A file can't be written; one line that says what to do and what is kept."""
 
 
-def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
+def write_whole(path: Path, text: str, *, sync: bool = True, then: str = AGAIN) -> None:
     """Replace a file's content in one step: a kill or a full disk leaves the old one.
 
     Args:
         path: The file; a link, a device or a pipe is written to and not replaced.
         text: Its new content.
         sync: Whether it must be on the disk, not just with the operating system, on return.
+        then: What is to be done once there is space again, for the error.
 
     Raises:
         DiskError: It can't be written.
@@ -50,7 +52,7 @@ def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
             part.unlink(missing_ok=True)
         except OSError:
             pass  # there is no such folder: the reason that is told
-        raise disk_error(path, error) from error
+        raise disk_error(path, error, then) from error
 
 
 def write_figures(figures: dict[str, Any], to: str) -> None:
@@ -65,7 +67,7 @@ def write_figures(figures: dict[str, Any], to: str) -> None:
         write_whole(Path(to), json.dumps(figures, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def disk_error(path: Path, error: OSError, then: str = "run the same again") -> DiskError:
+def disk_error(path: Path, error: OSError, then: str = AGAIN) -> DiskError:
     """Return what to say of a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskError(f"the disk is full: {path} was not written; free space and {then}")

@@ -45,13 +45,18 @@ def finish(invocation: Any, benchmark: Benchmark, folder: Path, *, seconds: floa
 
 
 def write_report(run: Run, summary: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Write the figures and both reports into a run's folder; returns the files."""
+    """Write the figures and both reports into a run's folder; returns the files.
+
+    Raises:
+        DiskError: They can't be written; the rows are.
+    """
     from vlm_agent.bench.page import page
 
     text = json.dumps(summary, indent=2, allow_nan=False, ensure_ascii=False)
-    write_whole(run.folder / "summary.json", text + "\n")
-    write_whole(run.folder / "report.md", markdown(run, summary) + "\n")
-    write_whole(run.folder / "report.html", page(run, summary, rows))
+    then = f"make the reports from the rows, which are kept: habilis bench rescore {run.folder}"
+    write_whole(run.folder / "summary.json", text + "\n", then=then)
+    write_whole(run.folder / "report.md", markdown(run, summary) + "\n", then=then)
+    write_whole(run.folder / "report.html", page(run, summary, rows), then=then)
     names = {"rows": "rows.jsonl", "report": "report.md", "page": "report.html"}
     return {kind: str(run.folder / name) for kind, name in names.items()}
 

@@ -1,5 +1,6 @@
 """Runs: every row once, whatever happens; void rows are visible; what was said before is not asked again."""
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from vlm_agent.bench.baselines import words_in
-from vlm_agent.bench.log import RowLog
+from vlm_agent.bench.log import RowLog, disk_error, write_whole
 from vlm_agent.bench.polite import Gate, Polite, ReplyCache, Retries
 from vlm_agent.model import ImageContent, Message, ModelError, Reply, TextContent
 
@@ -431,6 +432,21 @@ def test_a_full_disk_keeps_whole_rows(tmp_path):
     assert 0 < len(rows) < 100 and [r["id"] for r in rows] == [str(k) for k in range(len(rows))]
     assert f"{len(rows)} rows are kept" in got.stdout and f"resume={tmp_path}" in got.stdout
     assert len(RowLog(tmp_path / "rows.jsonl").done) == len(rows)
+
+
+def test_a_disk_that_is_full_at_the_report_keeps_the_rows(bench, data, tmp_path, monkeypatch):
+    def full(path, text, **more):
+        if path.name == "report.html":
+            raise disk_error(path, OSError(errno.ENOSPC, "No space left on device"), more["then"])
+        write_whole(path, text, **more)
+
+    monkeypatch.setattr("vlm_agent.bench.report.write_whole", full)
+    code, _, err = bench(*words(data, tmp_path, "model=always_yes"))
+    folder = only_run(tmp_path)
+    assert code == 1 and f"habilis bench rescore {folder}" in err.splitlines()[-1]
+    monkeypatch.undo()
+    code, got, _ = bench("rescore", folder)
+    assert code == 0 and got["n"] == 12 and (folder / "report.html").exists()
 
 
 # ---- politeness ----------------------------------------------------------------------------------
