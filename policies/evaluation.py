@@ -132,6 +132,11 @@ class Evaluator:
         """Specs of the environments."""
         return self._env.spec
 
+    @property
+    def task(self) -> str | None:
+        """Name of the environments' task, None if they have none."""
+        return getattr(getattr(self._env, "task", None), "name", None)
+
     def __call__(self, net: PolicyNet) -> Evaluation:
         """Evaluate a network."""
         net = net.to(self._env.device)

@@ -80,7 +80,7 @@ def _run(invocation: Any, cfg: Any, folder: Path, trainer: Any, console: Any) ->
     # What learns without environments brings its own evaluation and its own kind of files.
     own = trainer if trainer.interface == "none" else None
     evaluator = own.evaluator(config.eval) if own else invocation.build_evaluator(cfg, config.eval)
-    save_net = own.save_net if own else partial(_save_net, cfg, evaluator.spec)
+    save_net = own.save_net if own else partial(_save_net, cfg, evaluator.spec, evaluator.task)
     with Screen(config.env_steps, console) as screen:
         observer = RunFolder(folder, save_net, screen.show)
         try:
@@ -124,7 +124,9 @@ def _new_folder(cfg: Any, ranks: Ranks) -> Path:
     return Path(share(made))
 
 
-def _save_net(cfg: Any, spec: Any, folder: Path, net: PolicyNet, facts: Mapping[str, Any]) -> None:
+def _save_net(
+    cfg: Any, spec: Any, task: str | None, folder: Path, net: PolicyNet, facts: Mapping[str, Any]
+) -> None:
     from omegaconf import OmegaConf
 
     from policies.artifact import save_policy
@@ -132,6 +134,7 @@ def _save_net(cfg: Any, spec: Any, folder: Path, net: PolicyNet, facts: Mapping[
 
     about = {
         "experiment": cfg.name,
+        **({} if task is None else {"task": task}),
         **{k: OmegaConf.to_container(cfg[k], resolve=True) for k in ("env", "algo")},
         "seed": cfg.seed,
         "git": git_state(),

@@ -35,7 +35,7 @@ class Screen:
         self._task = self._progress.add_task("train", total=env_steps, speed=0.0, success="-")
         self._began = self._shown = time.monotonic()
         self._first: int | None = None
-        self._success = "-"
+        self._success, self._latest = "-", 0.0
 
     def __enter__(self) -> Screen:
         """Start drawing."""
@@ -53,6 +53,9 @@ class Screen:
         now = time.monotonic()
         self._first = env_steps if self._first is None else self._first
         speed = (env_steps - self._first) / max(now - self._began, 1e-9)
+        self._latest = values.get("speed/env_steps_per_s", self._latest)
+        if env_steps == self._first:  # how long these took is not known here: the run may be resumed
+            speed = self._latest
         if "eval/success" in values:
             self._success = f"{values['eval/success']:.1%}"
         elif self._success == "-" and "train/success" in values:

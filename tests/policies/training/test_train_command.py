@@ -1,5 +1,6 @@
 """`habilis train` and `sweep` as a user types them."""
 
+import io
 import json
 import math
 import os
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 import habilis
 
 pytest.importorskip("stable_baselines3", reason="needs stable-baselines3: pip install -e '.[train]'")
 
 from policies.training.checkpoint import load_checkpoint
+from policies.training.screen import Screen
 from policies.training.sweep import summarise
 from policies.training.trainer import Trainer
 
@@ -77,6 +80,27 @@ def test_train_eval_files(tmp_path, capsys):
     assert list((folder / "tensorboard").iterdir())
     assert json.loads((folder / "run.json").read_text())["score"] == figures["score"]
     assert yaml.safe_load((folder / "config.yaml").read_text())["num_envs"] == 2
+
+
+def test_a_policy_belongs_to_the_task_by_its_name_whatever_its_file_is_called(tmp_path, capsys, monkeypatch):
+    from policies.artifact import load_policy
+    from sim.tasks.reach import Reach
+
+    monkeypatch.setattr(Reach, "name", "stretch")
+    assert habilis.main(["train", *TINY, "loop.env_steps=200", f"run_dir={tmp_path}"]) == 0
+    (folder,) = (tmp_path / "reach_sac").iterdir()
+    assert load_policy(folder / "policy").about["task"] == "stretch"
+    argv = ["env.task.config.episode_s=0.2", "episodes=1", "--json", "-"]
+    assert habilis.main(["eval", f"policy={folder}", "env=reach", *argv]) == 0
+    assert json.loads(capsys.readouterr().out)["task"] == "stretch"
+
+
+def test_the_first_line_of_a_run_knows_how_fast_it_is():
+    console = Console(file=io.StringIO(), width=120)
+    with Screen(4000, console) as screen:
+        screen.show(3072, {"speed/env_steps_per_s": 512.0})
+        screen.show(3072, {"eval/success": 0.5})
+    assert console.file.getvalue() == "3,072 of 4,000 steps, 512 steps/s, success 50.0%\n"
 
 
 def test_resume_goes_on_and_only_the_loop_may_change(tmp_path, capsys):
