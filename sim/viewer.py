@@ -7,7 +7,8 @@ only the frames' poses are sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,19 @@ class ViewerConfig:
     linger: bool = True
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep viser from announcing itself on standard output, where figures (`--json -`) may be asked for."""
+    import rich
+
+    console = rich.get_console()
+    before, console.quiet = console.quiet, True
+    try:
+        yield
+    finally:
+        console.quiet = before
+
+
 class Viewer:
     """A viser server that mirrors a MuJoCo model."""
 
@@ -55,7 +69,8 @@ class Viewer:
         self.config = config or ViewerConfig()
         self._model = model
         self._start = (0.0, time.monotonic())
-        self._server = viser.ViserServer(host=self.config.host, port=self.config.port, verbose=False)
+        with _silent():
+            self._server = viser.ViserServer(host=self.config.host, port=self.config.port, verbose=False)
         self._server.scene.set_up_direction("+z")
         self._server.gui.configure_theme(show_logo=False, dark_mode=True)
         self._frames = [self._add_body(body) for body in range(model.nbody)]
@@ -117,7 +132,8 @@ class Viewer:
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.stop()
+        with _silent():
+            self._server.stop()
 
     def _add_body(self, body: int) -> Any:
         name = f"/bodies/{body}_{self._model.body(body).name or 'body'}"

@@ -88,3 +88,8 @@ def test_the_page_is_served_poses_follow_and_the_button_stops(model, free_port):
             assert page.status == 200 and b"<html" in page.read().lower()
     finally:
         viewer.close()
+
+
+def test_standard_output_stays_clear(model, free_port, capsys):
+    Viewer(model, ViewerConfig(port=free_port)).close()
+    assert capsys.readouterr().out == ""
