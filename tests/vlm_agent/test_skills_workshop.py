@@ -13,13 +13,16 @@ pytest.importorskip("torch", reason="PyTorch is not installed (extra `train`)")
 
 from perception_tools.boxes import Box3D
 from perception_tools.errors import BadArguments, Failed, Negative
+from perception_tools.geometry import Transform
 from policies.robot import JointTrajectory
 from vlm_agent.scripted.run import Run
 from vlm_agent.scripted.workshop import read_job
+from vlm_agent.skills.context import HeldObject
 from vlm_agent.skills.explore import ExploreConfig, grid
 from vlm_agent.skills.handles import Way
 from vlm_agent.skills.pour import PourPlan, Sensed, Weight, judge
 from vlm_agent.skills.pour import _pour as pour_out
+from vlm_agent.skills.pour import _without_handle as without_handle
 from vlm_agent.skills.turn import Arc
 from vlm_agent.skills.wipe import Patch
 
@@ -115,6 +118,16 @@ def test_it_is_tilted_again_until_it_gets_no_lighter(monkeypatch, weights_g, lef
     assert went.count(125.0) == tilts and went[-1] == 0.0
     assert sensed.still_flows == still_flows and sensed.tilt_deg == 125.0
     assert sensed.poured.kg == pytest.approx(0.016) and next(weights, None) is None
+
+
+def test_the_handle_of_what_is_held_is_no_obstacle():
+    """A mug of 7 cm by 8 cm, held 6 cm above its foot, 20 cm above the table; its handle reaches to +x."""
+    T_ee_object = Transform.from_parts(np.array([0.0, 0.0, -0.06]), np.eye(3), parent="ee", child="object")
+    T_world_ee = Transform.from_parts(np.array([0.5, 0.0, 0.26]), np.eye(3), parent="world", child="ee")
+    held = HeldObject("mug", T_ee_object, (0.07, 0.07, 0.08), T_world_ee, 0.004, 0.0)
+    ctx = SimpleNamespace(settings={}, ee_pose=lambda: T_world_ee)
+    handle, below, beside = [0.56, 0.0, 0.24], [0.56, 0.0, 0.18], [0.6, 0.0, 0.24]
+    assert without_handle(ctx, held, np.array([handle, below, beside])).tolist() == [below, beside]
 
 
 def test_cells_fill_the_workspace():

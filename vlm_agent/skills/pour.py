@@ -51,6 +51,7 @@ class PourConfig:
         color_step: Change of a pixel's colour that counts [levels of 255].
         force_n: Force above rest that ends the motion [N].
         rim_m: A vessel held farther below its rim has the palm before its mouth [m].
+        handle_m: What is seen this near to the held vessel, no lower, is its handle [m].
         num_readings: Readings of one weighing.
         interval_s: Time between them [s].
         settle_s: Longest wait for the weight at one tilt [s].
@@ -75,6 +76,7 @@ class PourConfig:
     color_step: float = 25.0
     force_n: float = 20.0
     rim_m: float = 0.028
+    handle_m: float = 0.05
     num_readings: int = 60
     interval_s: float = 0.014
     settle_s: float = 3.0
@@ -143,7 +145,7 @@ def pour(
     _require_open(ctx, held)
     if fraction < 1.0 and force_world(ctx) is None:
         raise Negative("this robot feels no weight: it can pour all of it, not a part", reason="no_senses")
-    points = observe(ctx)
+    points = _without_handle(ctx, held, observe(ctx))
     plan = _plan(ctx, held, bowl, points)
     top_deg = plan.tilts[-1][0]
     if dry_run:
@@ -252,6 +254,13 @@ def _require_open(ctx: SkillContext, held: HeldObject) -> None:
 
 
 # ---- planning -----------------------------------------------------------------------------------
+
+
+def _without_handle(ctx: SkillContext, held: HeldObject, points: FloatArray) -> FloatArray:
+    """Drop the points, (N, 3), of the held vessel's handle, which its box leaves out: it moves along."""
+    handle_m, T_world_ee = settings_of(ctx, "pour", PourConfig).handle_m, ctx.ee_pose()
+    lowest_m = (T_world_ee @ held.T_ee_object).position_m[2]
+    return points[~held.contains(points, T_world_ee, handle_m) | (points[:, 2] < lowest_m)]
 
 
 def _plan(ctx: SkillContext, held: HeldObject, bowl: Box3D, points: FloatArray) -> PourPlan:
