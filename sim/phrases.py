@@ -15,7 +15,7 @@ from sim.objects import ObjectSpec
 PhraseSplit = Literal["dev", "test", "blind", "strangers"]
 _FILES = (
     "phrases.yaml", "phrases_blind.yaml", "phrases_strangers.yaml", "phrases_families.yaml",
-    "phrases_families_test.yaml", "phrases_insert.yaml",
+    "phrases_families_test.yaml", "phrases_insert.yaml", "phrases_hands.yaml",
 )  # fmt: skip
 _LENGTHS = ("{n} cm", "{n} centimetres", "{n} cm", "{n}cm")
 _PLAIN_SHARE = 0.55  # how often the plain word is said rather than a synonym

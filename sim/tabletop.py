@@ -22,7 +22,9 @@ from sim.senses.robot import RobotSenses, RobotSensesConfig
 from sim.tabletop_asking import ASKING_FAMILIES
 from sim.tabletop_families import SKILL_FAMILIES
 from sim.tabletop_goals import Goal
+from sim.tabletop_hands import HAND_FAMILIES
 from sim.tabletop_hard import MIN_VISIBLE, Level
+from sim.tabletop_insert import INSERT_FAMILIES
 from sim.tabletop_judge import Judge
 from sim.tabletop_rows import Question, Truth, ask
 from sim.tabletop_tasks import ALL_FAMILIES, FAMILIES, Task, draw_task
@@ -30,7 +32,7 @@ from sim.visibility import visible_fractions
 from sim.worlds import SceneWorld, family_of, require_families
 
 BENCHMARK_FAMILIES = tuple(f for f in FAMILIES if f != "mixed")
-FURTHER_FAMILIES = (*SKILL_FAMILIES, *ASKING_FAMILIES)
+FURTHER_FAMILIES = (*SKILL_FAMILIES, *INSERT_FAMILIES, *HAND_FAMILIES, *ASKING_FAMILIES)
 QUESTION_FAMILY = "question"
 TEST_SEEDS_FROM = 7_000_000
 BLIND_SEEDS_FROM = 8_000_000
@@ -54,7 +56,8 @@ class TabletopConfig:
         min_visible: Fraction of every object that the scene camera must see at the start.
         level: `hard` adds clutter, look-alikes, things half hidden, and poor light.
         senses: Settings of touch, force, sound and temperature.
-        person: Settings of a person's hand that takes what is held out to them; off by default.
+        person: Settings of a person's hand that takes what is held out to them; off by default, but there in
+            the family `hand_over`.
     """
 
     families: tuple[str, ...] = BENCHMARK_FAMILIES
@@ -212,7 +215,7 @@ class TabletopWorld(SceneWorld):
         least = self.config.min_visible if self.config.level == "normal" else MIN_VISIBLE
         if min(seen.values()) < min(least, self.config.min_visible):
             return False
-        return task.goal.kind == "still" or not judge.judge().success
+        return task.goal.kind in ("still", "returned") or not judge.judge().success
 
     def _episode(
         self, seed: int, family: str, instruction: str, task: Task, meta: Mapping[str, Any]
@@ -221,8 +224,8 @@ class TabletopWorld(SceneWorld):
         self._robot = SimRobot(
             scene.model, scene.data, self._robot_model, lock=scene.lock, config=self.config.robot
         )
-        if self.config.person.enabled:
-            Person(scene, self._robot, self._robot_model, self.config.person)
+        if self.config.person.enabled or task.goal.kind == "taken":
+            Person(scene, self._robot, self._robot_model, replace(self.config.person, enabled=True))
         return Episode(
             instruction=instruction,
             family=family,

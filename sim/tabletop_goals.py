@@ -17,7 +17,9 @@ import numpy as np
 from perception_tools.geometry import FloatArray
 from sim.objects import ObjectSpec
 
-GoalKind = Literal["inside", "on", "beside", "held", "still", "shifted", "tower", "row", "all"]
+GoalKind = Literal[
+    "inside", "on", "beside", "held", "still", "shifted", "tower", "row", "all", "taken", "returned"
+]
 Direction = Literal["left_of", "right_of", "in_front_of", "behind"]
 DIRECTIONS: tuple[Direction, ...] = ("left_of", "right_of", "in_front_of", "behind")
 RELATIONS = (*DIRECTIONS, "next_to")
@@ -40,7 +42,8 @@ class Goal:
     Attributes:
         kind: `inside` a container, `on` a support, `beside` a reference, `held` in the gripper,
             `still`: nothing was moved, `shifted` along the table, a `tower` of `names` in any order, a `row`
-            of `names` in that order, or `all` of `parts`.
+            of `names` in that order, `all` of `parts`, `taken` from the hand by a person, or `returned`: all
+            stand where they stood, and the hand has let go.
         target: Name of the object to be moved, "" for `still`.
         other: Name of container, support or reference.
         relation: One of `RELATIONS` for `beside`; a direction for `shifted` and `row` (first to last).

@@ -31,6 +31,8 @@ from sim.tabletop_goals import (
 
 LIFTED_M = 0.03
 STILL_M = 0.01
+RETURNED_M = 0.03  # what was taken up to be weighed is back where it stood
+TAKEN_M = 0.1  # height above the table at which a person holds what they took
 REST_M_S = 0.03
 FALLEN_Z_M = -0.02
 
@@ -95,6 +97,10 @@ class Judge:
         if goal.kind == "still":
             shifted = [n for n, d in moved.items() if d > STILL_M]
             return f"the {_label(self._specs[shifted[0]])} was moved" if shifted else ""
+        if goal.kind == "returned":
+            away = [n for n, d in moved.items() if d > RETURNED_M]
+            gone = f"the {_label(self._specs[away[0]])} is not where it stood" if away else ""
+            return gone or next((why for n in moved if (why := self._unrest(n))), "")
         if goal.kind == "tower":
             return self._tower_failure(goal, poses, moved)
         if goal.kind == "row":
@@ -103,6 +109,8 @@ class Judge:
         touching = self._touching(goal.target)
         if goal.kind == "held":
             return self._held_failure(goal, name, poses[goal.target], touching)
+        if goal.kind == "taken":
+            return self._taken_failure(goal, name, poses[goal.target], touching)
         unrest = self._unrest(goal.target)
         if unrest:
             return unrest
@@ -156,6 +164,13 @@ class Judge:
         bottom_m = pose.position_m[2] - half_height_m(self._specs[goal.target], pose.rotation)
         return "" if bottom_m > LIFTED_M else f"the {name} is only {bottom_m:.3f} m above the table"
 
+    def _taken_failure(self, goal: Goal, name: str, pose: BodyPose, touching: set[int]) -> str:
+        """Return why a person does not hold an object, "" if they do: nothing in the scene touches it."""
+        if touching & self._robot_bodies:
+            return f"the {name} is still touched by the robot"
+        bottom_m = pose.position_m[2] - half_height_m(self._specs[goal.target], pose.rotation)
+        return f"the {name} was not taken" if touching or bottom_m < TAKEN_M else ""
+
     def _holds_text(self) -> str:
         return self._text(self.goal)
 
@@ -164,11 +179,15 @@ class Judge:
             return "nothing was moved"
         if goal.kind == "all":
             return "; ".join(self._text(part) for part in goal.parts)
+        if goal.kind == "returned":
+            return "all stand where they stood"
         if goal.kind in ("tower", "row"):
             return f"{', '.join(_label(self._specs[n]) for n in goal.names)} make a {goal.kind}"
         name = _label(self._specs[goal.target])
         if goal.kind == "held":
             return f"the {name} is held above the table"
+        if goal.kind == "taken":
+            return f"a person has the {name}"
         if goal.kind == "shifted":
             return f"the {name} went {goal.distance_m:.2f} m {goal.relation}"
         where = {"inside": "in", "on": "on"}.get(goal.kind, goal.relation)

@@ -23,6 +23,7 @@ from sim.tabletop_asking import ASKING_FAMILIES
 from sim.tabletop_draw import SMALL_SHAPES, Draft, Draw
 from sim.tabletop_families import SKILL_FAMILIES
 from sim.tabletop_goals import DIRECTIONS, RELATIONS, Goal
+from sim.tabletop_hands import HAND_FAMILIES
 from sim.tabletop_hard import GAP_M, Level, clutter, poor_light
 from sim.tabletop_insert import INSERT_FAMILIES
 from sim.tabletop_places import Placement, has_room, is_singled_out, stands
@@ -421,6 +422,6 @@ FAMILIES: dict[str, Callable[[Draw], Draft]] = {
 }
 
 ALL_FAMILIES: Mapping[str, Callable[[Draw], Draft]] = ChainMap(
-    INSERT_FAMILIES, ASKING_FAMILIES, SKILL_FAMILIES, FAMILIES
+    HAND_FAMILIES, INSERT_FAMILIES, ASKING_FAMILIES, SKILL_FAMILIES, FAMILIES
 )
 """All of them, those that are added to `FAMILIES` later too."""

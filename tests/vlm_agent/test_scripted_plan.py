@@ -282,7 +282,7 @@ def test_similar_colours_count_only_where_nothing_fits_better():
         ("put the red block on the ball", "impossible", "round"),
         ("put the red block in the blue block", "impossible", "no container"),
         ("paint the red block blue", "impossible", "can't paint"),
-        ("give me the red block", "impossible", "can't hand over"),
+        ("give me the red block", "impossible", "needs the skill 'hand_over'"),
         ("put it in the bowl", "unclear", "'it'"),
         ("do not touch the red block", "unclear", "what not to do"),
         ("flurb the red block", "unclear", "flurb"),

@@ -23,7 +23,14 @@ class Length:
 
     def words(self) -> str:
         """Return "7.2 cm ± 0.4 cm", of which the second is two standard deviations."""
-        return f"{100 * self.value_m:.1f} cm \u00b1 {max(0.1, 200 * self.sigma_m):.1f} cm"
+        return f"{100 * self.value_m:.1f} cm \u00b1 {100 * self._spread_m():.1f} cm"
+
+    def is_about_zero(self) -> bool:
+        """Whether it can't be told from zero: within two standard deviations, as they are stated."""
+        return abs(self.value_m) <= self._spread_m()
+
+    def _spread_m(self) -> float:
+        return max(0.001, 2 * self.sigma_m)
 
 
 def side(run: Run, o: Seen, key: str) -> Steps[Length]:

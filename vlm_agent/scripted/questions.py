@@ -49,7 +49,9 @@ class Answerer:
             return (yield from self._how_far(question))
         if isinstance(question, ast.Difference):
             return (yield from self._difference(question))
-        return (yield from self._fits(question))
+        if isinstance(question, ast.Fits):
+            return (yield from self._fits(question))
+        raise Verdict("unclear", "That can't be a part of something else here; ask it by itself.")
 
     def _count(self, what: Description) -> Steps[str]:
         found = yield from self.resolver.candidates(what)
@@ -185,6 +187,10 @@ class Answerer:
             fits = room.value_m > 0
             missing = "left" if fits else "missing"
             size = gauge.Length(abs(room.value_m), room.sigma_m).words()
+            if room.is_about_zero():
+                likely = "yes" if fits != question.is_negated else "no"
+                both = f"{what.name} in {anchors[0].name}"
+                return f"Too close to tell, rather {likely}: for {both}, {size} {missing} on every side."
             return (
                 f"{_yes(fits != question.is_negated)}: {what.name} {'fits' if fits else 'does not fit'} into "
                 f"{anchors[0].name}; {size} {missing} on every side."

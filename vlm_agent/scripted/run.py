@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vlm_agent.scripted.program import MAX_CALLS_PER_TURN, Call, Result, Steps, Turn
@@ -90,6 +90,7 @@ class Run:
         start: How objects stood before they were moved, for "put it back".
         held: What the gripper holds, as it was seen before.
         in_tool: What the tool in the hand holds, likewise.
+        known: All that was seen before the latest look of this conversation, oldest first.
         has_moved: Whether a skill was called.
         is_home: Whether the arm is out of the scene camera's view.
         relations: Answers of the `relation` tool by boxes, relation and frame.
@@ -106,6 +107,7 @@ class Run:
     start: tuple[Seen, ...] = ()
     held: Seen | None = None
     in_tool: Seen | None = None
+    known: tuple[Seen, ...] = ()
     has_moved: bool = False
     is_home: bool = True
     relations: dict[tuple[str, str, str, str], Result] = field(default_factory=dict)
@@ -174,6 +176,16 @@ class Run:
         scene = Scene(image, read_objects(found.value), evidence, depth, size_px)
         if keep:
             self.scene = scene
+        return scene
+
+    def look_surely(self, text: str) -> Steps[Scene]:
+        """Look; where nothing is detected, that is counted: a picture alone shows nothing."""
+        scene = yield from self.look(text)
+        if not scene.objects and self.offers("count"):
+            call = Call("count", {"image": scene.image, "query": "object"})
+            (told,) = yield from self.call("Is there nothing at all?", call)
+            if told.ok:
+                scene = self.scene = replace(scene, evidence=(*scene.evidence, told.call_id))
         return scene
 
     def _sense(self, text: str, call: Call) -> Steps[Result]:

@@ -6,7 +6,10 @@ from typing import Any
 
 from vlm_agent.scripted import syntax as ast
 
-_QUESTIONS = (ast.Holds, ast.Ask, ast.Which, ast.HowFar, ast.Difference, ast.Fits, ast.CompareCounts)
+_QUESTIONS = (
+    ast.Holds, ast.Ask, ast.Which, ast.HowFar, ast.Difference, ast.Fits, ast.CompareCounts,
+    ast.Weigh, ast.Sight, ast.Changed,
+)  # fmt: skip
 
 
 def show(node: Any) -> str:
@@ -45,6 +48,14 @@ def show(node: Any) -> str:
         return f"open {node.tool} {'by' if by else 'to'} {1e3 * (node.change_m or node.width_m or 0.0):g} mm"
     if isinstance(node, ast.PickUp) and node.tool:
         return f"pickup {show(node.object)} with {node.tool}"
+    if isinstance(node, ast.Insert):
+        what = f"peg {show(node.object)}" if node.is_peg else show(node.object)
+        hole = f"{node.hole} hole".strip()
+        return f"insert {what} into {hole}" + (f" of {show(node.into)}" if node.into else "")
+    if isinstance(node, ast.Regrasp):
+        return f"regrasp {show(node.object)} {node.how}"
+    if isinstance(node, ast.HandOver):
+        return f"handover {show(node.object)}"
     if isinstance(node, (ast.PickUp, ast.Release, ast.LookAt, ast.Mention, ast.Count, ast.Exists, ast.Where)):
         return f"{type(node).__name__.lower()} {show(node.object)}"
     return _question(node) if isinstance(node, _QUESTIONS) else _constraint(node)
@@ -112,6 +123,14 @@ def _question(node: Any) -> str:
         return f"{'gap' if node.kind == 'gap' else 'howfar'} {show(node.a)} & {show(node.b)}"
     if isinstance(node, ast.Difference):
         return f"difference {node.key} {show(node.a)} & {show(node.b)}"
+    if isinstance(node, ast.Weigh):
+        word = "" if node.kind == "each" else f" {node.kind}{'' if node.most else ' lighter'}"
+        limit = f" {node.limit_kg:g} kg" if node.kind == "over" else ""
+        return f"weigh{word} {_all(node.objects)}{limit}"
+    if isinstance(node, ast.Sight):
+        return f"{node.kind} {show(node.object)}" + (f" by {show(node.by)}" if node.by else "")
+    if isinstance(node, ast.Changed):
+        return "changed"
     what = "something" if node.object is None else show(node.object)
     return f"{'not-' if node.is_negated else ''}fits {what} {show(node.target)}"
 

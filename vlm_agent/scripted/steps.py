@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +10,8 @@ from vlm_agent.scripted import match, rows
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.act import Actor
 from vlm_agent.scripted.goal import TOOL_RELATIONS, Goal, Standing, satisfied
+from vlm_agent.scripted.hands import Hands
+from vlm_agent.scripted.inserting import Inserter
 from vlm_agent.scripted.instrument import OPEN_M
 from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.push import Pusher
@@ -22,6 +24,12 @@ from vlm_agent.scripted.tools import TOOL, Reached, ToolActor
 
 CAN_DO = "I can pick up, put, stack, swap and take out things, look at them, and answer questions about them"
 _SIDES = ("left_of", "right_of", "in_front_of", "behind")
+_SKILLS: Mapping[type, tuple[str, str]] = {
+    ast.HandOver: ("hand_over", "Handing something over"),
+    ast.Insert: ("insert", "Putting something into a hole"),
+    ast.Regrasp: ("regrasp", "Holding something in another way"),
+}
+"""The skill that a step takes, where there is only one."""
 
 
 class Doer:
@@ -34,6 +42,8 @@ class Doer:
         self.actor = Actor(run)
         self.tools = ToolActor(run)
         self.pusher = Pusher(run, self.actor)
+        self.hands = Hands(run, self.actor, self.resolver)
+        self.inserter = Inserter(run, self.hands)
         self.condition = ""
         self.reached: list[Reached] = []
 
@@ -50,6 +60,7 @@ class Doer:
         """
         for number, step in enumerate(steps):
             self.tools.require_tool(step)
+            self._require_skill(step)
             if isinstance(step, ast.Unsupported):
                 verb = step.verb
                 raise Verdict("impossible", f"I can't {verb} anything; {CAN_DO}.")
@@ -57,6 +68,16 @@ class Doer:
                 yield from self._check_first(step)
             else:
                 self._check_existence(step)
+
+    def _require_skill(self, step: Step) -> None:
+        """Refuse a step whose skill is not offered.
+
+        Raises:
+            Verdict: It is not.
+        """
+        skill, doing = _SKILLS.get(type(step), ("", ""))
+        if skill and not self.run.offers(skill):
+            raise Verdict("impossible", f"{doing} needs the skill {skill!r}, and it is not among my tools.")
 
     def _check_first(self, step: Step) -> Steps[None]:
         if isinstance(step, ast.If):
@@ -87,6 +108,10 @@ class Doer:
             yield from self.resolver.resolve(step.object)
         elif isinstance(step, ast.Empty):
             yield from self.resolver.one(step.container, into=True)
+        elif isinstance(step, (ast.HandOver, ast.Regrasp)):
+            yield from self.hands.found(step.object)
+        elif isinstance(step, ast.Insert):
+            yield from self.inserter.find(step)
 
     def _check_existence(self, step: Step) -> None:
         if isinstance(step, ast.If):
@@ -238,6 +263,12 @@ class Doer:
             yield from self._do_swap(step)
         elif isinstance(step, ast.Empty):
             yield from self._do_empty(step)
+        elif isinstance(step, ast.HandOver):
+            self.reached.append((yield from self.hands.hand_over(step)))
+        elif isinstance(step, ast.Insert):
+            self.reached.append((yield from self.inserter.insert(step)))
+        elif isinstance(step, ast.Regrasp):
+            self.reached.append((yield from self.hands.regrasp(step)))
         elif isinstance(step, ast.LookAt):
             yield from self._do_look(step)
         elif isinstance(step, ast.Mention):
@@ -389,6 +420,8 @@ class Doer:
         """Tell whether a condition holds as things are seen now."""
         answer = yield from Answerer(self.run).answer(step.condition)
         self.condition = answer
+        if answer.startswith("Too close"):
+            raise Verdict("unclear", f"I can't decide that condition, so nothing is moved. {answer}")
         return answer.startswith("Yes")
 
     def _do_if(self, step: ast.If, number: int) -> Steps[None]:

@@ -311,6 +311,38 @@ class Empty:
 
 
 @dataclass(frozen=True)
+class HandOver:
+    """Hold something out to a person, and let go when they pull."""
+
+    object: Description
+
+
+@dataclass(frozen=True)
+class Insert:
+    """Put something into the hole of something.
+
+    Attributes:
+        object: What goes in.
+        into: What has the hole; None for whatever has one.
+        hole: Whether it is said to be round or square.
+        is_peg: It is called a peg: what is slim and round or square.
+    """
+
+    object: Description
+    into: Description | None = None
+    hole: Literal["", "round", "square"] = ""
+    is_peg: bool = False
+
+
+@dataclass(frozen=True)
+class Regrasp:
+    """Hold what is held in another way."""
+
+    object: Description = IT
+    how: Literal["turned", "centred", "best"] = "turned"
+
+
+@dataclass(frozen=True)
 class LookAt:
     """Bring the wrist camera over something."""
 
@@ -356,6 +388,9 @@ Step = (
     | Unclear
     | Swap
     | Empty
+    | HandOver
+    | Insert
+    | Regrasp
     | LookAt
     | Mention
     | Gesture
@@ -455,7 +490,61 @@ class CompareCounts:
     relation: Literal["more", "fewer", "equal"]
 
 
-Question = CompareCounts | Count | Exists | Holds | Ask | Which | Where | HowFar | Difference | Fits
+@dataclass(frozen=True)
+class Weigh:
+    """How heavy is it; or which of them is heavier (lighter), is the first, and by how much.
+
+    Attributes:
+        objects: What is weighed.
+        kind: "each" tells all weights, "which" the heaviest, "is" whether the first is heavier than the
+            second, "by" their difference, "same" whether they weigh the same, "over" whether it exceeds
+            `limit_kg`.
+        most: Whether the heavier one is asked for.
+        limit_kg: Of "over" [kg].
+    """
+
+    objects: tuple[Description, ...]
+    kind: Literal["each", "which", "is", "by", "same", "over"] = "each"
+    most: bool = True
+    limit_kg: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How well is it seen.
+
+    Attributes:
+        object: What.
+        kind: "seen" whether it is visible, "hidden" whether it is not, "hider" what hides it, "hides" what it
+            hides.
+        by: What is said to hide it.
+    """
+
+    object: Description
+    kind: Literal["seen", "hidden", "hider", "hides"] = "seen"
+    by: Description | None = None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What has changed since the last picture."""
+
+
+Question = (
+    CompareCounts
+    | Count
+    | Exists
+    | Holds
+    | Ask
+    | Which
+    | Where
+    | HowFar
+    | Difference
+    | Fits
+    | Weigh
+    | Sight
+    | Changed
+)
 Reading = Task | Question
 
 NodeT = TypeVar("NodeT")

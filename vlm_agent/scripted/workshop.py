@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vlm_agent.scripted.act import UNPLANNED, Actor
@@ -26,6 +26,7 @@ _TURN_RAD: Final = 0.8
 _NEAR_X_M: Final = 0.6
 _WALL_M: Final = 0.03
 _STAIN_MARGIN_M: Final = 0.02
+_SEEN_M: Final = 0.04  # a handle seen this far from where the hand left it was not moved by the hand
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,20 @@ def _put_back(run: Run, what: Seen) -> Steps[None]:
         run.held = None
 
 
-def _conclude(run: Run) -> Steps[None]:
-    """Look once more, for the evidence."""
-    yield from run.look("How does it look now?")
+def _conclude(run: Run, query: str = "") -> Steps[tuple[Seen, ...]]:
+    """Look once more, for the evidence; return what is seen of what words describe.
+
+    What a job is about need not be an object on the table (a drawer, a lever): it is asked for by name, since
+    a picture alone shows nothing.
+    """
+    scene = yield from run.look("How does it look now?")
+    if not query:
+        return scene.objects
+    call = Call("detect", {"image": scene.image, "query": query})
+    (found,) = yield from run.call(f"Where is the {query} now?", call)
+    if found.ok:
+        run.scene = replace(scene, evidence=(*scene.evidence, found.call_id))
+    return read_objects(found.value) if found.ok else ()
 
 
 def _color(text: str, noun: str) -> str:
@@ -171,8 +183,15 @@ def _drawer(run: Run, job: Job) -> Steps[str]:
     far = float(length["n"]) * _UNITS[length["unit"]] if length else _OPEN_M
     sign = -1.0 if job.words.get("way") in ("close", "shut", "push") else 1.0
     result = yield from _first_that_goes(run, query, handles, "open_drawer", distance_m=round(sign * far, 4))
-    yield from _conclude(run)
-    return f"The drawer moved {100 * float(result.value.get('moved_m') or 0.0):.0f} cm."
+    moved_m = float(result.value.get("moved_m") or 0.0)
+    now = yield from _conclude(run, query)
+    off_m = min((abs(b.distance_m(a.center_m) - moved_m) for a in handles for b in now), default=0.0)
+    if off_m > _SEEN_M:
+        text = (
+            f"The hand went {100 * moved_m:.0f} cm, but the handle is seen {100 * off_m:.0f} cm from there."
+        )
+        raise Verdict("failed", text, run.scene.evidence)
+    return f"The drawer moved {100 * moved_m:.0f} cm."
 
 
 def _first_that_goes(
@@ -206,7 +225,7 @@ def _turn(run: Run, job: Job) -> Steps[str]:
     query = f"{_color(job.text, 'lever|handle|knob')}lever"
     levers = yield from _see(run, "Find the lever.", query)
     result = yield from _first_that_goes(run, query, levers, "turn", angle_rad=round(sign * far, 4))
-    yield from _conclude(run)
+    yield from _conclude(run, query)
     return f"The lever turned {math.degrees(abs(float(result.value.get('turned_rad') or 0.0))):.0f} degrees."
 
 

@@ -72,6 +72,7 @@ class Inserted(BaseModel):
     label: str = Field(description="what was inserted")
     into: str = Field(description="what it was inserted into")
     hole_width_m: float = Field(description="seen side or diameter of the hole [m]")
+    hole_is_round: bool = Field(description="the hole is seen to be round; else it is square")
     depth_m: float | None = Field(description="seen depth of its lower end below the rim [m]")
     offset_m: float | None = Field(description="seen distance of its axis from the middle of the hole [m]")
     tries: int = Field(description="how often it was lowered; more than one: the hole was felt for")
@@ -118,6 +119,7 @@ def insert(ctx: SkillContext, into: BoxName, dry_run: bool = False) -> Inserted:
         "label": held.label,
         "into": target.label,
         "hole_width_m": round(hole.width_m, 4),
+        "hole_is_round": bool(hole.is_round),
         "motion_s": round(duration_s, 2),
     }
     if dry_run:

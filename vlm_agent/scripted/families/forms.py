@@ -60,7 +60,7 @@ def in_form(answer: str, form: Form | None) -> str:
     if form is None:
         return answer
     if form.kind == "yes_no":
-        found = re.match(r"(yes|no)\b", answer, re.I)
+        found = re.match(r"(?:too close to tell, rather )?(yes|no)\b", answer, re.I)
         return found[1].lower() if found else answer
     if form.kind == "integer":
         found = re.match(r"\d+", answer)
