@@ -386,8 +386,25 @@ def _split(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[list[str], lis
     return words, overrides, options
 
 
+_EXTRAS = {  # where what the main job does without comes from, by import name; see pyproject.toml
+    "train": "torch warp mujoco_warp gymnasium stable_baselines3 sb3_contrib rsl_rl rl_games onnx onnxruntime "
+    "onnxscript safetensors coacd",
+    "models": "transformers llguidance accelerate",
+    "ros": "cyclonedds rosbags mcap",
+    "convert": "pandas pyarrow",
+    "bench": "datasets",
+}
+
+
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        name = (error.name or "").split(".")[0]
+        extra = next((e for e, names in _EXTRAS.items() if name in names.split()), "")
+        if extra:
+            here = (CONFIG_DIR.parent / "constraints.txt").is_file()
+            wanted = f"-c constraints.txt -e '.[{extra}]'" if here else f"'habilis[{extra}]'"
+            text = f"this needs {name}, which is not installed: pip install {wanted}"
     return text if len(text) <= 600 else text[:597] + "..."
 
 

@@ -3,8 +3,10 @@
 import dataclasses
 import importlib
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,32 @@ def test_bad_usage_is_one_line_and_code_2(argv, words, capsys):
     assert code == habilis.USAGE
     assert words in err
     assert err.count("\n") == 1 and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("torch", "train"), ("cyclonedds.idl", "ros"), ("pandas", "convert"), ("nothing", "")],
+)
+def test_what_is_not_installed_is_said_with_what_installs_it(monkeypatch, capsys, module, extra):
+    def dispatch(argv):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(habilis, "_dispatch", dispatch)
+    code, _, err = run("envs", capsys=capsys)
+    assert code == habilis.FAILED and err.count("\n") == 1
+    install = (
+        f"{module.split('.')[0]}, which is not installed: pip install -c constraints.txt -e '.[{extra}]'"
+    )
+    assert (install in err) if extra else (f"No module named {module!r}" in err)
+
+
+def test_extras_are_those_of_the_package():
+    extras = tomllib.loads((habilis.CONFIG_DIR.parent / "pyproject.toml").read_text("utf-8"))
+    known = extras["project"]["optional-dependencies"]
+    listed = {e: re.split(r"[><=\s]", " ".join(known[e]).replace("-", "_")) for e in habilis._EXTRAS}
+    others = {"rsl_rl": "rsl_rl_lib", "warp": "mujoco_warp"}
+    for extra, names in habilis._EXTRAS.items():
+        assert {others.get(n, n) for n in names.split()} <= set(listed[extra]), extra
 
 
 def test_missing_trace_fails_in_one_line(capsys, tmp_path):

@@ -58,7 +58,7 @@ def load(path: str, device: str, dtype: str, chat_template: str | None, attentio
     Raises:
         LoadingError: Says what is missing.
     """
-    transformers = _transformers()
+    transformers = import_transformers()
     try:
         config = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -87,7 +87,7 @@ def load(path: str, device: str, dtype: str, chat_template: str | None, attentio
     )
 
 
-def _transformers() -> Any:
+def import_transformers() -> Any:
     """Import transformers.
 
     Raises:

@@ -180,8 +180,9 @@ class TransformersModel:
 
     def _ready(self) -> Any:
         if self._loaded is None:
-            from vlm_agent.transformers_loading import LoadingError, load
+            from vlm_agent.transformers_loading import LoadingError, import_transformers, load
 
+            import_transformers()
             cfg = self.config
             if cfg.num_threads is not None:
                 import torch
