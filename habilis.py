@@ -387,8 +387,8 @@ def _split(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[list[str], lis
 
 
 _EXTRAS = {  # where what the main job does without comes from, by import name; see pyproject.toml
-    "train": "torch warp mujoco_warp gymnasium stable_baselines3 sb3_contrib rsl_rl rl_games onnx onnxruntime "
-    "onnxscript safetensors coacd",
+    "train": "torch warp mujoco_warp gymnasium stable_baselines3 sb3_contrib rsl_rl rl_games onnx "
+    "onnxruntime onnxscript safetensors coacd",
     "models": "transformers llguidance accelerate",
     "ros": "cyclonedds rosbags mcap",
     "convert": "pandas pyarrow",
