@@ -1,4 +1,4 @@
-"""Make docs/images/habilis_spatial.jpg: rows of each level, points that are right, and controlled changes.
+"""Make the pictures of docs/habilis_spatial.md: rows of each level, and one scene under every condition.
 
 MUJOCO_GL=egl python docs/make_spatial_rows_images.py
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from perception_tools.run_lengths import decode_mask  # noqa: E402
-from sim.spatial.world import SpatialConfig, SpatialWorld  # noqa: E402
+from sim.spatial.conditions import CONDITIONS, DEPTHS, NOMINAL  # noqa: E402
+from sim.spatial.world import SpatialConfig, SpatialWorld, family_name  # noqa: E402
 
 TILE = (420, 315)
 ROWS = (
@@ -28,21 +30,40 @@ ROWS = (
     (7_000_009, "free_point"),
     (7_000_019, "free_point"),
 )
-CHANGES = ("dim", "low_sun", "motion_blur", "noise", "jpeg", "low_resolution")
+SMALL = (315, 236)
+SCENE = 7_000_028  # of level hard
+FAR_M = 1.6
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
     world = SpatialWorld()
-    tiles = [tile(world, seed, kind) for seed, kind in ROWS]
-    for change in CHANGES:
-        frame = world.frame(7_000_012, f"count@{change}")
-        tiles.append(captioned(cv2.resize(frame.rgb, TILE, interpolation=cv2.INTER_AREA), change, ""))
+    write("habilis_spatial.jpg", [tile(world, seed, kind) for seed, kind in ROWS], columns=3)
+    write("habilis_spatial_conditions.jpg", list(changed(world)), columns=4)
     world.close()
-    sheet = np.vstack([np.hstack(tiles[k : k + 3]) for k in range(0, len(tiles), 3)])
-    cv2.imwrite(
-        str(ROOT / "docs/images/habilis_spatial.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]
-    )
+
+
+def write(name: str, tiles: list[Any], columns: int) -> None:
+    """Write tiles as a sheet."""
+    rows = [np.hstack(tiles[k : k + columns]) for k in range(0, len(tiles), columns)]
+    path = str(ROOT / "docs/images" / name)
+    cv2.imwrite(path, np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def changed(world: SpatialWorld) -> Iterator[Any]:
+    """Yield one scene under each condition, and its depth without and with holes."""
+    for condition in CONDITIONS:
+        if condition in DEPTHS:
+            continue
+        frame = world.frame(SCENE, family_name("count", condition))
+        yield captioned(cv2.resize(frame.rgb, SMALL, interpolation=cv2.INTER_AREA), condition, "")
+    for condition in (NOMINAL, *DEPTHS):
+        depth_m = world.frame(SCENE, family_name("count", condition)).depth_m
+        near = np.clip(255 * (1 - depth_m / FAR_M), 0, 255).astype(np.uint8)
+        shown = cv2.applyColorMap(near, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
+        shown[depth_m == 0] = 0
+        words = condition if condition in DEPTHS else f"{condition}: depth, black is invalid"
+        yield captioned(cv2.resize(shown, SMALL, interpolation=cv2.INTER_NEAREST), words, "")
 
 
 def tile(world: SpatialWorld, seed: int, kind: str) -> Any:
