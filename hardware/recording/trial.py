@@ -5,6 +5,7 @@ Written beside the robot's topics into one bag, off the control thread.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -19,6 +20,7 @@ from hardware.recording.recorder import Recorder, topics_of
 from hardware.ros.conversions import header_fields
 from perception_tools.geometry import FloatArray
 
+_LOG = logging.getLogger("habilis.trial")
 _ARRAY: Final = "std_msgs/msg/Float64MultiArray"
 _JOINTS: Final = "sensor_msgs/msg/JointState"
 _TEXT: Final = "std_msgs/msg/String"
@@ -65,9 +67,16 @@ class Trial:
         self._queue.put((f"{self._home}/{name}", type_name, time.time_ns(), message))
 
     def _write(self) -> None:
+        is_broken = False
         while (item := self._queue.get()) is not None:
+            if is_broken:
+                continue
             topic, type_name, stamp_ns, message = item
-            self._recorder.write(topic, type_name, message, stamp_ns)
+            try:
+                self._recorder.write(topic, type_name, message, stamp_ns)
+            except Exception as error:  # a full disk must not hold the robot up, nor fill the memory
+                is_broken = True
+                _LOG.error("the trial is not recorded any more: %s", error)
 
     def close(self) -> None:
         """Write what is left and finish the bag; idempotent."""
