@@ -6,21 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from vlm_agent.scripted import syntax as ast
+from vlm_agent.scripted.answers import answered, checked
 from vlm_agent.scripted.dialogue import Pending, completed
 from vlm_agent.scripted.families.forms import in_form, split_form
 from vlm_agent.scripted.families.spatial import read_spatial, reworded
 from vlm_agent.scripted.goal import satisfied
 from vlm_agent.scripted.parse import NotUnderstood, Parsed, parse
 from vlm_agent.scripted.program import Call, Program, Steps, Turn
-from vlm_agent.scripted.questions import Answerer
 from vlm_agent.scripted.run import Absent, PlanConfig, Run, Verdict
-from vlm_agent.scripted.scene import Scene, find_again
+from vlm_agent.scripted.scene import find_again
 from vlm_agent.scripted.show import say
-from vlm_agent.scripted.sights import Looker
 from vlm_agent.scripted.spatial_answers import answer_spatial
 from vlm_agent.scripted.steps import CAN_DO, Doer, Reached
-from vlm_agent.scripted.syntax import IT, Move, PickUp, Question, Reading, Release, Step, Task
-from vlm_agent.scripted.weighing import Weigher
+from vlm_agent.scripted.syntax import IT, Move, PickUp, Reading, Release, Step, Task
 from vlm_agent.scripted.workshop import do_job, read_job
 
 DEFAULT = PlanConfig()
@@ -91,8 +89,8 @@ def _carry_out(run: Run, instruction: str) -> Steps[None]:
     run.relations.clear()
     if not run.is_home and run.offers("home"):
         yield from run.skill("Out of the camera's view.", "home")
-    before = run.scene
-    run.known += tuple(o for o in before.objects if o not in run.known)
+    run.before = run.scene
+    run.known += tuple(o for o in run.before.objects if o not in run.known)
     yield from run.look(_introduction(parsed, readings))
     run.pending = None
     try:
@@ -104,20 +102,9 @@ def _carry_out(run: Run, instruction: str) -> Steps[None]:
     if isinstance(reading, Task):
         yield from _do(run, reading)
     else:
-        answer = yield from _answered(run, reading, before)
+        answer = yield from answered(run, reading)
         evidence = [*(r.call_id for r in run.relations.values() if r.ok), *run.facts]
         raise Verdict("answered", in_form(answer, form), (*run.scene.evidence, *evidence))
-
-
-def _answered(run: Run, question: Question, before: Scene) -> Steps[str]:
-    """Return the answer to a question; for some the robot moves, some are about an earlier look."""
-    if isinstance(question, ast.Weigh):
-        return (yield from Weigher(run).answer(question))
-    if isinstance(question, ast.Sight):
-        return (yield from Looker(run).sight(question))
-    if isinstance(question, ast.Changed):
-        return (yield from Looker(run).changed(before))
-    return (yield from Answerer(run).answer(question))
 
 
 def _understood(run: Run, instruction: str) -> tuple[Parsed, str]:
@@ -218,10 +205,8 @@ def _chosen(run: Run, readings: Sequence[Reading]) -> Steps[Reading]:
             try:
                 if isinstance(reading, Task):
                     yield from Doer(run).check(reading.steps)
-                elif isinstance(reading, ast.Weigh):
-                    yield from Weigher(run).check(reading)
-                elif not isinstance(reading, ast.Sight | ast.Changed):
-                    yield from Answerer(run).answer(reading)
+                else:
+                    yield from checked(run, reading)
                 return reading
             except Verdict as verdict:
                 first = first or verdict

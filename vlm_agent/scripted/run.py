@@ -90,6 +90,7 @@ class Run:
         start: How objects stood before they were moved, for "put it back".
         held: What the gripper holds, as it was seen before.
         in_tool: What the tool in the hand holds, likewise.
+        before: The last look of the instruction before.
         known: All that was seen before the latest look of this conversation, oldest first.
         has_moved: Whether a skill was called.
         is_home: Whether the arm is out of the scene camera's view.
@@ -107,6 +108,7 @@ class Run:
     start: tuple[Seen, ...] = ()
     held: Seen | None = None
     in_tool: Seen | None = None
+    before: Scene = field(default_factory=Scene)
     known: tuple[Seen, ...] = ()
     has_moved: bool = False
     is_home: bool = True

@@ -130,7 +130,7 @@ def _question(node: Any) -> str:
     if isinstance(node, ast.Sight):
         return f"{node.kind} {show(node.object)}" + (f" by {show(node.by)}" if node.by else "")
     if isinstance(node, ast.Changed):
-        return "changed"
+        return "changed" + (f" {show(node.object)}" if node.object else "")
     what = "something" if node.object is None else show(node.object)
     return f"{'not-' if node.is_negated else ''}fits {what} {show(node.target)}"
 

@@ -11,10 +11,12 @@ from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.resolve import Resolver
 from vlm_agent.scripted.run import Absent, Run, Verdict
 from vlm_agent.scripted.scene import Scene, Seen, find_again, place_of
+from vlm_agent.scripted.syntax import Description
 
 _HIDDEN = 0.1  # share of an outline from which on it is said to be hidden in part
 _NEAR_M = 0.06
 _MANY = 4
+_STILL_M = 0.01  # two looks at one thing that stands still differ by less
 
 
 class Looker:
@@ -76,6 +78,8 @@ class Looker:
             return f"{head or 'Nothing'}: that is what {what.name} hides."
         if question.kind == "hider":
             return f"{covers}: {share}." if covers and is_hidden else f"Nothing hides {what.name}: {share}."
+        if question.kind == "whole":
+            return f"{'No' if is_hidden else 'Yes'}: {share}{behind}."
         if question.kind == "seen":
             return f"{'Yes' if hidden < 0.5 else 'Only in part'}: {share}{behind}; it is {place_of(what)}."
         if by is not None:
@@ -105,7 +109,7 @@ class Looker:
                 names = " and ".join(name for name, _ in rows)
                 head = "Yes" if question.kind == "hidden" else names.capitalize()
                 return f"{head}: I don't see {before[-1].name}; {names} is in front of where it was."
-        if question.kind == "seen":
+        if question.kind in ("seen", "whole"):
             return f"No: I see {run.scene.listing()}."
         what = question.object.text or "it"
         raise Absent(
@@ -116,16 +120,19 @@ class Looker:
 
     # ---- what changed ---------------------------------------------------------------------------
 
-    def changed(self, before: Scene) -> Steps[str]:
-        """Return what differs between an earlier look and the latest one.
+    def changed(self, question: ast.Changed) -> Steps[str]:
+        """Return what differs between the look before and the latest one, of all or of one thing.
 
         Raises:
             Verdict: There is no earlier picture, or no tool for it.
         """
         run = self.run
+        before = run.before
         if not before.image:
             text = "I have no earlier picture to compare with: this is the first look. Ask me again later."
             raise Verdict("impossible", text, run.scene.evidence)
+        if question.object is not None:
+            return (yield from self._has_moved(question.object, before))
         call = Call("compare_images", {"before": before.image, "after": run.scene.image})
         (told,) = yield from run.call("What differs between the last picture and this one?", call)
         if not told.ok:
@@ -135,6 +142,24 @@ class Looker:
         if not words:
             return f"Nothing has changed since the last picture: I see {run.scene.listing()}."
         return f"{'; '.join(words)[0].upper()}{'; '.join(words)[1:]}."
+
+    def _has_moved(self, what: Description, before: Scene) -> Steps[str]:
+        """Return whether one thing stands elsewhere than in an earlier look."""
+        run = self.run
+        try:
+            now = yield from self.resolver.one(what)
+        except Absent:
+            simple = [c for c in what.constraints if isinstance(c, (ast.Colored, ast.Shaped))]
+            was = match.by_attributes(before.objects, simple)
+            if not was:
+                raise
+            return f"Yes: {was[0].name} is gone; I see {run.scene.listing()}."
+        was = find_again(now, before.objects, now.center_m[:2]) or find_again(now, before.objects)
+        if was is None:
+            return f"Yes: {now.name} is new; I did not see it before."
+        moved_m = was.distance_m(now.center_m)
+        words = f"{100 * moved_m:.1f} cm \u00b1 {100 * _STILL_M:.1f} cm from where it was"
+        return f"{'Yes' if moved_m > _STILL_M else 'No'}: {now.name} stands {words} at the last look."
 
 
 def _rows(value: Any) -> list[tuple[str, str, float]]:
@@ -160,7 +185,7 @@ def _changes(value: Mapping[str, Any], before: Scene, now: Scene) -> list[str]:
         other = find_again(what, (now if scene is before else before).objects)
         moved_m = other.distance_m(what.center_m) if other else 0.0
         there = place_of(other if other is not None and scene is before else what)
-        if other is not None and moved_m > 0.015:
+        if other is not None and moved_m > _STILL_M:
             kept.append(other)
             words.append(f"{what.name} has moved by {100 * moved_m:.0f} cm, and is {there} now")
         elif other is None:

@@ -9,13 +9,13 @@ from itertools import pairwise
 from vlm_agent.scripted import match, rows
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.act import Actor
+from vlm_agent.scripted.answers import answered, checked
 from vlm_agent.scripted.goal import TOOL_RELATIONS, Goal, Standing, satisfied
 from vlm_agent.scripted.hands import Hands
 from vlm_agent.scripted.inserting import Inserter
 from vlm_agent.scripted.instrument import OPEN_M
 from vlm_agent.scripted.program import Call, Steps
 from vlm_agent.scripted.push import Pusher
-from vlm_agent.scripted.questions import Answerer
 from vlm_agent.scripted.resolve import Resolver
 from vlm_agent.scripted.run import Absent, Run, Verdict
 from vlm_agent.scripted.scene import SIDE_OF, SIDES, Seen, find_again
@@ -81,6 +81,11 @@ class Doer:
 
     def _check_first(self, step: Step) -> Steps[None]:
         if isinstance(step, ast.If):
+            if isinstance(step.condition, ast.Weigh):  # only weighing tells
+                yield from checked(self.run, step.condition)
+                for inner in (*step.then, *step.otherwise):
+                    self._check_existence(inner)
+                return
             branch = step.then if (yield from self._is_true(step)) else step.otherwise
             yield from self.check(branch)
         elif isinstance(step, ast.Arrange):
@@ -418,7 +423,7 @@ class Doer:
 
     def _is_true(self, step: ast.If) -> Steps[bool]:
         """Tell whether a condition holds as things are seen now."""
-        answer = yield from Answerer(self.run).answer(step.condition)
+        answer = yield from answered(self.run, step.condition)
         self.condition = answer
         if answer.startswith("Too close"):
             raise Verdict("unclear", f"I can't decide that condition, so nothing is moved. {answer}")
@@ -432,7 +437,7 @@ class Doer:
         for inner in branch:
             yield from self.do(inner, 1 if number or inner is not branch[0] else 0)
         if not branch:
-            evidence = (*self.run.scene.evidence, *self.run.facts)
+            evidence = (*self.run.scene.evidence, *(() if self.run.has_moved else self.run.facts))
             words = f"nothing is to be done, since the condition {'holds' if holds else 'does not hold'}"
             self.reached.append(Reached(None, None, Standing(True, evidence), words))
 

@@ -497,14 +497,14 @@ class Weigh:
     Attributes:
         objects: What is weighed.
         kind: "each" tells all weights, "which" the heaviest, "is" whether the first is heavier than the
-            second, "by" their difference, "same" whether they weigh the same, "over" whether it exceeds
-            `limit_kg`.
+            second, "by" their difference, "sum" all together, "same" whether they weigh the same, "over"
+            whether it exceeds `limit_kg`.
         most: Whether the heavier one is asked for.
         limit_kg: Of "over" [kg].
     """
 
     objects: tuple[Description, ...]
-    kind: Literal["each", "which", "is", "by", "same", "over"] = "each"
+    kind: Literal["each", "which", "is", "by", "sum", "same", "over"] = "each"
     most: bool = True
     limit_kg: float = 0.0
 
@@ -515,19 +515,21 @@ class Sight:
 
     Attributes:
         object: What.
-        kind: "seen" whether it is visible, "hidden" whether it is not, "hider" what hides it, "hides" what it
-            hides.
+        kind: "seen" whether it is visible, "whole" whether all of it is, "hidden" whether it is not, "hider"
+            what hides it, "hides" what it hides.
         by: What is said to hide it.
     """
 
     object: Description
-    kind: Literal["seen", "hidden", "hider", "hides"] = "seen"
+    kind: Literal["seen", "whole", "hidden", "hider", "hides"] = "seen"
     by: Description | None = None
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What has changed since the last picture."""
+    """What has changed since the last picture, or whether one thing has."""
+
+    object: Description | None = None
 
 
 Question = (

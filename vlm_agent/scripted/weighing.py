@@ -57,7 +57,7 @@ class Weigher:
         found: list[Seen] = []
         for what in question.objects:
             found += [o for o in (yield from self.resolver.resolve(what, found)) if o not in found]
-        if question.kind != "each" and question.kind != "over" and len(found) < 2:
+        if question.kind not in ("each", "over") and len(found) < 2:
             raise Verdict("unclear", f"I see only {listing(found)} to compare.", run.scene.evidence)
         if len(found) > MAX_WEIGHED:
             raise Verdict("unclear", f"Which of these {len(found)} shall I weigh? {listing(found)}.")
@@ -140,6 +140,10 @@ def _answer(question: ast.Weigh, masses: Sequence[Mass]) -> str:
         return f"{each}."
     if question.kind == "over":
         return _over(question, masses[0])
+    if question.kind == "sum":
+        # The zero is common to all: its error adds up; so do the others at most.
+        total = Mass(masses[0].what, sum(m.value_kg for m in masses), sum(m.sigma_kg for m in masses))
+        return f"{total.words()} together: {each}."
     ranked = sorted(masses, key=lambda m: m.value_kg, reverse=question.most)
     first, second = (masses[0], masses[1]) if question.kind in ("is", "by", "same") else ranked[:2]
     sigma = math.hypot(first.sigma_kg, second.sigma_kg)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.families.asks import read_claim
+from vlm_agent.scripted.families.scales import read_scales
 from vlm_agent.scripted.families.text import Parser, clean, halves, place, thing
 from vlm_agent.scripted.strict import NotUnderstood
 from vlm_agent.scripted.syntax import Description, Step, Task
@@ -269,7 +270,7 @@ def _condition(text: str, then: str) -> _Condition | None:
         if subject is None:
             return None
         text = f"{subject} {pronoun['rest']}"
-    claim = read_claim(text)
+    claim = read_scales(f"whether {text}") or read_claim(text)
     return None if claim is None else _Condition(claim)
 
 
@@ -328,6 +329,8 @@ def _first_thing(step: str) -> str | None:
 def _subject(question: ast.Question) -> Description | None:
     if isinstance(question, ast.Holds):
         return question.subject
+    if isinstance(question, ast.Weigh):
+        return question.objects[0]
     if isinstance(question, (ast.Exists, ast.Fits)):
         what = question.object
         return None if what is None or (what.is_one and not what.constraints) else what

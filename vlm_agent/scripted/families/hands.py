@@ -92,13 +92,16 @@ _HANDS: Final = tuple(
         r"hold (?P<x>.+?) out(?: (?:to|for|towards) (?:me|us))?(?: (?:so (?:that )?(?:i|we) can (?:take|grab|have|reach|get) (?:it|them)|for me to (?:take|grab|reach)(?: it)?))?",
         r"(?:hold|keep|lift) (?P<x>.+?) (?:out |up )?(?:so (?:that )?(?:i|we) can (?:take|grab|have|reach|get) (?:it|them)|for me to (?:take|grab|reach)(?: it)?|where i can (?:take|grab|reach|get) it)",
         r"(?:put|place|lay|drop|set) (?P<x>.+?) (?:in|into|on|onto) my (?:open |outstretched |left |right )?(?:hands?|palm)",
-        r"(?:take|carry) (?P<x>.+?) (?:over )?to me",
+        r"(?:take|carry|extend|stretch out) (?P<x>.+?) (?:over |out )?to(?:wards)? (?:me|us)",
+        rf"{_GIVE} (?:the|a) (?:person|human|user|operator) (?P<x>.+)",
+        rf"(?P<x>the .+?)[,:;-]+ (?:please[, -]*)?{_GIVE} (?:it|that|this)(?: over)?(?: {_ME})?",
+        r"(?:i want|i need|i(?:'d| would) like|i(?:'d| would) love) (?P<x>.+?) (?:to be )?(?:handed|given|passed|brought|delivered)(?: over)?(?: to (?:me|us))?",
         r"release (?P<x>.+?) (?:into my hands?|to me)",
     )
 )
 _WISH: Final = re.compile(
     r"(?:(?:can|could|may|might) (?:i|we) (?:please |just |also )?(?:have|get|take|grab|borrow)|let (?:me|us) (?:have|take|get|grab)|"
-    r"i(?:'d| would) like|i want|i need|i could use|i(?:'ll| will) (?:have|take)|we need)(?: to (?:have|hold|get|take|grab|be (?:given|handed)))? (?P<x>.+?)(?: (?:in my hand|from you|now))*"
+    r"i(?:'d| would) (?:like|love)|i want|i need|i could use|i(?:'ll| will) (?:have|take)|we need)(?: to (?:have|hold|get|take|grab|be (?:given|handed)))? (?P<x>.+?)(?: (?:in my hand|from you|now))*"
 )
 _PICKED: Final = re.compile(
     rf"(?:pick up|grab|take|get|lift|fetch|grasp|find|locate)(?: up)? (?P<x>.+?)(?: up)?,? (?:and|then|and then) (?P<rest>(?:{_GIVE}|hold|let) .+)"
@@ -169,12 +172,17 @@ _INSERTS: Final = tuple(
         rf"{_VERB} (?P<x>.+?){_DOWN} {_IN} (?P<b>(?:the|a|that|this|its) (?:\w+ )?(?:socket|holder|receptacle|block (?:with|that has) (?:the|a) hole(?: in it)?))(?P<hole>)",
         rf"(?:can|could|would|will) you {_VERB} (?P<x>.+?){_DOWN} {_IN} (?P<b>(?:the|a|that|this) (?:\w+ )?(?:socket|holder|receptacle))(?P<hole>)",
         rf"(?P<x>(?:the|that|this) .+?) {_BELONGS}{_DOWN} {_IN} (?P<b>(?:the|a|that) (?:\w+ )?(?:socket|holder|receptacle))(?P<hole>)",
+        rf"use (?P<x>.+?) to (?:fill|plug|close|stop|stopper|block) {_THE}{_OF}",
+        rf"(?:pick up|take|grab|get|lift|fetch|grasp)(?: up)? (?P<x>.+?)(?: up)?,? (?:and|then|and then) {_VERB} it{_DOWN} {_IN} {_THE}{_OF}",
+        rf"{_VERB} (?P<x>.+?){_DOWN} where it (?:fits|belongs|goes|should go)",
+        r"(?:insert|plug in) (?P<x>.+?)",
         r"(?:can you |could you |would you )?(?:insert|plug|slot|sink) (?P<x>.+?)(?: down)? (?:in|into|inside|in to) (?P<b>the .+)(?P<hole>)",
     )
 )
 _PEG: Final = re.compile(
     r"\b(?:(?P<r>round|circular|cylindrical)|(?P<s>square|rectangular|cubic|box-shaped))?\s*\b(?P<peg>peg|pin|dowel|plug|stopper|cork)\b"
 )
+_PLACED: Final = re.compile(r"\b(?:in|into|inside|on|onto|through)\b")
 _SOCKET: Final = re.compile(r"\b(?:socket|holder|receptacle|base)\b")
 
 
@@ -186,6 +194,8 @@ def _insert(text: str) -> list[Step]:
             continue
         groups = match.groupdict()
         what, is_peg = _peg(groups["x"])
+        if _PLACED.search(groups["x"]) and "b" not in groups:
+            continue
         hole = _ROUNDS.get(groups.get("hole") or "", "")
         into = None if not groups.get("b") else _socket(str(groups["b"]))
         if what is None or (groups.get("b") and into is None):
@@ -257,8 +267,11 @@ _GRIPS: Final = (
     (rf"(?:re-?grasp|re-?grip|re-?grab|regain your grip on|change your (?:grip|hold|grasp) (?:on|of)) {_X}(?: {_WAYS})?", "turned"),
     (rf"(?:re-?grasp|re-?grip) {_X} {_MIDDLE}", "centred"),
     (rf"(?:re-?grasp|re-?grip) {_X} {_BETTER}", "best"),
-    (r"(?:re-?grasp|re-?grip|change (?:your|the) (?:grip|grasp|hold)|(?:use|take|try|choose|pick|find) (?:a different|another) (?:grip|grasp|hold))", "turned"),
-    (r"(?:use|take|try|choose|pick|find) a better (?:grip|grasp|hold)|improve (?:your|the) (?:grip|grasp|hold)", "best"),
+    (rf"(?:switch|adjust|shift|rotate|alter|vary|redo|change) (?:your |the )?(?:grip|grasp|hold) (?:on|of) {_X}", "turned"),
+    (r"(?:change|alter) how you(?: are)? (?:hold|holding|grasp|grip) (?P<x>it)", "turned"),
+    (rf"(?:re-?grasp|re-?grip) {_X} from the side", "turned"),
+    (r"(?:re-?grasp|re-?grip|(?:change|switch|adjust|shift|rotate|alter|vary|redo) (?:your|the) (?:grip|grasp|hold)|(?:use|take|try|choose|pick|find) (?:a different|another) (?:grip|grasp|hold))", "turned"),
+    (r"(?:use|take|try|choose|pick|find|get) a better (?:grip|grasp|hold)(?: (?:on|of) (?P<x>it))?|improve (?:your|the) (?:grip|grasp|hold)", "best"),
     (rf"put {_X} down and (?:pick|take|grasp|grab) it(?: up)?(?: again)? {_WAYS}", "turned"),
     (r"turn (?:your |the )?(?:fingers|hand|gripper) (?:around )?and (?:grasp|grab|hold|take) (?P<x>it)(?: again)?", "turned"),
 )  # fmt: skip

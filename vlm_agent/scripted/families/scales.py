@@ -14,7 +14,7 @@ _LEAD: Final = re.compile(
     r"^(?:(?:can |could |would |will )?(?:you )?(?:tell me|let me know|find out|check|measure|say|determine|figure out|work out|see)|do you know|i(?: would|'d) like to know|i want to know|i wonder|i need to know|what do you think|please tell me),?:? (?=(?:how|what|which|whether|if|the|who)\b)"
 )
 _TAIL: Final = re.compile(
-    r"[\s,]+(?:in (?:grams?|kilograms?|kilos?|kg|g)|exactly|approximately|roughly|altogether|right now|do you think|would you say)$"
+    r"[\s,]+(?:in (?:grams?|kilograms?|kilos?|kg|g)|exactly|approximately|roughly|right now|do you think|would you say)$"
 )
 _BACK: Final = re.compile(
     r",? (?:and|then|and then) (?:put|place|set) (?:it|them|that)(?: back)?(?: down)?(?: (?:again|where (?:it|they) (?:was|were|stood)|in (?:its|their) place))*$"
@@ -25,6 +25,8 @@ _EACH: Final = tuple(
     re.compile(p)
     for p in (
         r"how heavy (?:is|are|would you say is|do you think is) (?P<x>.+?)(?: (?:to lift|actually))?",
+        r"how heavy (?:would you say|do you think) (?P<x>.+?) (?:is|are)",
+        rf"how much {_MASS} (?:does|do) (?P<x>.+?) have",
         r"how heavy (?P<x>(?:the|this|that|it|a) ?.*?) (?:is|are)",
         r"how much (?:does|do|would) (?P<x>.+?) weigh",
         r"how much (?P<x>.+?) weighs?",
@@ -52,6 +54,7 @@ _WHICH: Final = tuple(
         rf"(?:which|what)(?: one)? is (?:the )?{_MORE}(?: one)? (?:of|out of|among|between) (?P<ab>.+)",
         rf"compare (?:the )?(?:{_MASS}s? of )?(?P<ab>.+?)[,:;] (?:which|what)(?: one)? {_IS}",
         rf"compare the {_MASS}s? of (?P<ab>.+)",
+        rf"compare (?P<ab>.+?) by {_MASS}",
         r"(?:who|what|which)(?: one)? outweighs the other[,:;]? (?P<ab>.+)",
         rf"(?:of|out of|between|among|comparing|compare) (?P<ab>.+?)[,:;]? (?:which|what)(?: one)? {_IS}",
         rf"(?P<ab>.+? (?:or|and) .+?)\s*[,:;?-]+\s*(?:which|what)(?: one)?(?: of (?:them|the two))? {_IS}",
@@ -84,12 +87,25 @@ _OVER: Final = tuple(
         rf"(?:does|do) (?P<a>.+?) weigh (?P<mv>over|under|above|below|at least) (?P<n>\d+(?:\.\d+)?) ?(?P<u>{_UNIT})",
     )
 )
+_SUM: Final = tuple(
+    re.compile(p)
+    for p in (
+        r"(?:what|how much) (?:do|does) (?P<x>.+?) weigh (?:together|in total|altogether|in sum|combined)",
+        r"how heavy (?:are|is) (?P<x>.+?) (?:together|in total|altogether|in sum|combined)",
+        rf"(?:what is |what's )?the (?:total|combined|summed|overall|joint) {_MASS} of (?P<x>.+)",
+        r"weigh (?P<x>.+?) together",
+    )
+)
 _MOST: Final = tuple(
     re.compile(p)
     for p in (
         r"(?:which|what)(?: of (?:the )?(?P<x>.+?)|(?: (?P<x2>.+?))??)(?: (?:on|here)(?: the table)?)? (?:is|are|would be) (?:the )?(?P<most>heaviest|lightest)(?: (?:one|object|thing))?(?: (?:of (?:all|them(?: all)?|these)|on the table|here))*",
         r"(?:which|what) (?:is|are) the (?P<most>heaviest|lightest) (?P<x>.+?)(?: (?:of (?:all|them(?: all)?)|on the table|here))*",
         r"(?:which|what)(?: of (?:the )?(?P<x>.+?)|(?: (?P<x2>.+?))??) weighs (?:the )?(?P<most>most|least)",
+        r"(?:which|what)(?: one)? of (?:the )?(?:two |these |those |these two )?(?P<x>\w+) is (?:the )?(?P<more>heavier|lighter)(?: one)?",
+        r"(?:which|what) (?P<x>(?!one |of )\w+(?: \w+)?) (?:is (?:the )?(?P<more>heavier|lighter)(?: one)?|weighs (?P<mv>more|less))",
+        r"(?:which|what) is the (?P<more>heavier|lighter) (?P<x>(?!one)\w+)(?: of the two)?",
+        r"(?:which|what)(?: one)? (?:is|weighs) (?:the )?(?P<more>heavier|lighter|more|less)(?: one)?(?P<x>)",
         r"find (?:out )?(?:which is )?the (?P<most>heaviest|lightest) (?P<x>.+?)(?: on the table)?",
     )
 )
@@ -124,9 +140,11 @@ def read_scales(text: str) -> ast.Weigh | None:
     """Return the question about weights that a text asks, None if it asks none."""
     text = _TAIL.sub("", _asked(text)).strip(" ,?")
     text = _BACK.sub("", _LEAD.sub("", text)).strip(" ,?")
-    if not re.search(r"\b(?:heav\w+|lighter|lightest|(?:out)?weigh\w*|mass|grams?|kilo\w*|scales?|massive)\b", text):
+    if not re.search(
+        r"\b(?:heav\w+|lighter|lightest|(?:out)?weigh\w*|mass|grams?|kilo\w*|scales?|massive)\b", text
+    ):
         return None
-    return _over(text) or _two(text) or _which(text) or _most(text) or _each(text)
+    return _sum(text) or _over(text) or _two(text) or _which(text) or _most(text) or _each(text)
 
 
 def _each(text: str) -> ast.Weigh | None:
@@ -158,6 +176,15 @@ def _two(text: str) -> ast.Weigh | None:
         a, b = _objects(match["a"]), _objects(match["b"])
         if len(a) == len(b) == 1:
             return ast.Weigh((*a, *b), kind, _is_more(match))  # pyright: ignore[reportArgumentType]
+    return None
+
+
+def _sum(text: str) -> ast.Weigh | None:
+    for pattern in _SUM:
+        match = pattern.fullmatch(text)
+        found = _objects(match["x"]) if match else []
+        if found:
+            return ast.Weigh(tuple(found), "sum")
     return None
 
 
