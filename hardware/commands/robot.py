@@ -85,10 +85,8 @@ def _greeting(served: ServedRobot) -> str:
     bus, server = served.bus, served.server
     where = f"domain {bus.config.domain_id}, interface {bus.config.interface or 'of the middleware'}"
     clock = "time is that of /clock" if server.config.sim_time else "time is the system's"
-    return (
-        f"serving {server.interface.name} ({where}; {clock}); Ctrl-C ends it\n"
-        f"in the scene: {served.instruction!r}"
-    )
+    told = f"\nin the scene: {served.instruction!r}" if served.instruction else ""
+    return f"serving {server.interface.name} ({where}; {clock}); Ctrl-C ends it{told}"
 
 
 def _figures(served: ServedRobot, pace: Pace) -> dict[str, Any]:
