@@ -28,6 +28,9 @@ FORMAT: Final = 1
 """The layout that this program writes; it reads `OLDEST_FORMAT` to this one."""
 OLDEST_FORMAT: Final = 1
 
+_WRITTEN_BY_US: Final = frozenset((DIGEST_KEY, FORMAT_KEY, NETWORK_KEY, ABOUT_KEY))
+"""Keys that only files have that habilis wrote, which are sealed; files made elsewhere have specs alone."""
+
 NEXT: Final = "next_"
 """Prefix of the outputs that are the next values of inputs: what a recurrent policy remembers."""
 
@@ -136,8 +139,9 @@ def check_onnx_seal(path: Path, data: bytes, digest: str) -> None:
     Raises:
         ValueError: If it was.
     """
-    blank = data.replace(digest.encode(), NO_DIGEST.encode())
-    if len(digest) != len(NO_DIGEST) or hashlib.sha256(blank).hexdigest() != digest:
+    is_whole = len(digest) == len(NO_DIGEST)
+    blank = data.replace(digest.encode(), NO_DIGEST.encode()) if is_whole else data
+    if not is_whole or hashlib.sha256(blank).hexdigest() != digest:
         raise ValueError(f"{path} was changed after it was made (its sha256 does not fit); export it again")
 
 
@@ -161,7 +165,7 @@ class OnnxPolicy:
         meta = self._session.get_modelmeta().custom_metadata_map
         if SPEC_KEY not in meta:
             raise ValueError(f"{path} has no {SPEC_KEY} in its metadata; export it with its specs")
-        if DIGEST_KEY in meta or FORMAT_KEY in meta:
+        if not _WRITTEN_BY_US.isdisjoint(meta):
             check_format(path, meta.get(FORMAT_KEY))
             check_onnx_seal(path, data, meta.get(DIGEST_KEY, ""))
         self._spec = spec_from_json(meta[SPEC_KEY])

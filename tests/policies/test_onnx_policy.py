@@ -9,8 +9,10 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra `train`)
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra `train`)")
 
 from policies.onnx_policy import (  # noqa: E402
+    ABOUT_KEY,
     DIGEST_KEY,
     FORMAT_KEY,
+    NETWORK_KEY,
     NO_DIGEST,
     SPEC_KEY,
     OnnxPolicy,
@@ -102,6 +104,8 @@ def test_a_sealed_file_is_read_and_a_changed_one_is_not(tmp_path):
         ({FORMAT_KEY: "1"}, "was changed"),
         ({DIGEST_KEY: NO_DIGEST}, "no habilis.format"),
         ({FORMAT_KEY: "1", DIGEST_KEY: "0" * 63}, "was changed"),
+        ({ABOUT_KEY: "{}"}, "no habilis.format"),
+        ({NETWORK_KEY: "{}"}, "no habilis.format"),
     ],
 )
 def test_an_unknown_or_unsealed_layout_is_refused(texts, words, tmp_path):
