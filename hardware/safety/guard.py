@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from hardware.bus import LATCHED, RELIABLE, Bus, BusClosed, Handle, Message, MessageInfo, Subscription
+from hardware.bus import LATCHED, RELIABLE, SENSOR, Bus, BusClosed, Handle, Message, MessageInfo, Subscription
 from hardware.client.ros_robot import RosRobot
 from hardware.ros.conversions import header_fields
 from hardware.safety.arming import MOVING, Arming, Mode
@@ -208,8 +208,9 @@ class Guard:
         return list(dict.fromkeys((f"{node}/estop", *self._arming.config.estop_topics)))
 
     def _hear_estop(self, topic: str) -> list[Subscription]:
-        """Listen twice: to publishers of all kinds, and to what a latched one said before we came."""
+        """Listen reliably, to what a latched one said before we came, and to best-effort publishers."""
         heard: list[Subscription] = []
+        is_reliable = threading.Event()  # whether anything was heard reliably
 
         def take(message: Message, info: MessageInfo) -> None:
             here = [part.publishers for part in heard]
@@ -225,8 +226,22 @@ class Guard:
                 )
                 self._follow()
 
-        for qos in (RELIABLE, LATCHED):
-            heard.append(self._bus.subscribe("std_msgs/msg/Bool", topic, take, qos, group="safety"))
+        def take_reliable(message: Message, info: MessageInfo) -> None:
+            is_reliable.set()
+            take(message, info)
+
+        def take_other(message: Message, info: MessageInfo) -> None:
+            known = heard[0].publishers
+            # What was lost here may have been heard there: old news must not release anything.
+            is_old = (
+                info.publisher in known if known is not None else is_reliable.is_set() and not message.data
+            )
+            if not is_old:
+                take(message, info)
+
+        kinds = ((RELIABLE, take_reliable), (LATCHED, take_reliable), (SENSOR, take_other))
+        for qos, receive in kinds:
+            heard.append(self._bus.subscribe("std_msgs/msg/Bool", topic, receive, qos, group="safety"))
         return heard
 
     def _on_deadman(self, message: Message, info: MessageInfo) -> None:
