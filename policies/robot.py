@@ -151,7 +151,7 @@ class JointTrajectory:
             )
         if len(self.times_s) < 2 or self.times_s[0] != 0 or (np.diff(self.times_s) <= 0).any():
             raise ValueError("JointTrajectory needs at least two strictly increasing times from 0")
-        if not (np.isfinite(self.joint_pos).all() and np.isfinite(self.joint_vel).all()):
+        if not all(np.isfinite(a).all() for a in (self.times_s, self.joint_pos, self.joint_vel)):
             raise ValueError("JointTrajectory has non-finite entries")
 
     @property

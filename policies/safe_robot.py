@@ -178,7 +178,12 @@ class SafeRobot:
             trajectory: Timed positions of any subset of the joints, at rest at both ends.
             cancel: Set it to come to rest early.
             max_force_n: Lower external force limit for this motion [N], e.g. to set an object down.
+
+        Raises:
+            ValueError: `max_force_n` is no positive number; nothing moves.
         """
+        if max_force_n is not None and not max_force_n > 0:
+            raise ValueError(f"max_force_n is {max_force_n}; use a positive number, or None")
         if not self._moving.acquire(blocking=False):
             return MotionResult(MotionOutcome.REFUSED, "another trajectory is being executed")
         limit_n = self._stream.config.max_external_force_n

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from hardware.bus import Bus, Message, MessageInfo
+from hardware.bus import RELIABLE, SENSOR, Bus, Message, MessageInfo
 from hardware.safety.watchdog import AgeWatch, Fault, FaultKind
 from perception_tools.geometry import FloatArray
 from policies.actions import Decoder, Deployment, Forward
@@ -41,7 +41,8 @@ class Input:
         self._value: FloatArray | None = None
         self._bad: Fault | None = None
         self._watch = AgeWatch(f"{name} ({topic})", FaultKind.STALE_INPUT, max_age_s or np.inf)
-        self._part = bus.subscribe(_MESSAGE, topic, self._receive, group="inputs")
+        qos = SENSOR if max_age_s else RELIABLE  # of a stream the next one comes soon, a goal may come once
+        self._part = bus.subscribe(_MESSAGE, topic, self._receive, qos, group="inputs")
 
     def _receive(self, message: Message, info: MessageInfo) -> None:
         value = np.asarray(message.data, dtype=np.float64)

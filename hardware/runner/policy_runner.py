@@ -159,7 +159,7 @@ class PolicyRunner:
         self._late_in_row = 0
         self._command: JointCommand | None = None
         self._has_begun, self._is_new, self._is_of_before = False, True, False
-        self._first_tick = self._next_step = 0
+        self._first_tick = self._next_step = self._num_armed = 0
         self._gripper: GripperCommand | None = None
         node = bus.config.node_name
         self._action_out = bus.publisher(_ARRAY, f"{node}/action", SENSOR)
@@ -224,6 +224,8 @@ class PolicyRunner:
             self._has_begun = False
             self._drop_action()
             return
+        if self._guard.num_armed != self._num_armed:  # stopped and armed again between two ticks
+            self._has_begun = False
         try:
             if not self._has_begun:
                 self._begin(tick)
@@ -239,6 +241,7 @@ class PolicyRunner:
 
     def _begin(self, tick: int) -> None:
         """Start an episode where the robot is."""
+        self._num_armed = self._guard.num_armed
         state = self._robot.state()
         self._decoder.reset(state)
         self._command = JointCommand(state.joint_names, state.joint_pos.copy())

@@ -62,6 +62,7 @@ class Arming:
         self._estops = EStops()
         self._deadman: tuple[bool, float] = (False, float("-inf"))
         self._log: deque[Event] = deque(maxlen=1000)
+        self.num_armed = 0  # how often
 
     # ---- what it is ---------------------------------------------------------------------------
 
@@ -142,6 +143,7 @@ class Arming:
         if faults:
             return str(faults[0])
         self._commanded_s = now_s
+        self.num_armed += 1
         self._enter(Mode.ARMED, now_s, "armed")
         return ""
 

@@ -76,6 +76,11 @@ class Guard:
         """Whether commands are passed on."""
         return self._arming.may_move
 
+    @property
+    def num_armed(self) -> int:
+        """How often it was armed: who finds another number has missed a stop."""
+        return self._arming.num_armed
+
     def speed_scale(self, in_s: float = 0.0) -> float:
         """Return the share of the speed limit that holds in some time from now [s]."""
         return self._arming.speed_scale(time.monotonic() + in_s)

@@ -320,6 +320,24 @@ def test_guard_cannot_be_raised_above_the_config():
     assert result.outcome is MotionOutcome.CONTACT and result.peak_force_n < 60.0
 
 
+@pytest.mark.parametrize("limit_n", [float("nan"), 0.0, -1.0])
+def test_a_guard_that_is_no_number_is_refused(limit_n):
+    """No force is above NaN."""
+    driver = KinematicRobot()
+    with pytest.raises(ValueError, match="max_force_n is"):
+        wrap(driver).execute(cubic(np.full(3, 0.1), 1.0), threading.Event(), max_force_n=limit_n)
+    assert not driver.sent
+
+
+@pytest.mark.parametrize("bad", ["times_s", "joint_pos", "joint_vel"])
+def test_a_trajectory_of_what_is_no_number_can_not_be_made(bad):
+    good = cubic(np.full(3, 0.1), 1.0)
+    fields = {name: getattr(good, name).copy() for name in ("times_s", "joint_pos", "joint_vel")}
+    fields[bad][-1] = np.nan
+    with pytest.raises(ValueError, match=r"non-finite|strictly increasing"):
+        JointTrajectory(good.joint_names, **fields)
+
+
 def test_motion_out_of_contact_is_possible():
     driver = KinematicRobot(force_n=wall_at(0.2), start=(0.35, 0.0, 0.1))  # 60 N
     robot = wrap(driver)
