@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from perception_tools.color_split import ColorSplitConfig, split_by_color
+from perception_tools.colors import name_rgb
 from perception_tools.geometry import BoolArray
 from perception_tools.lifted import ROBOT, FloatImage, LabelImage, LiftedFrame, grown, window_of
 from perception_tools.outlines import refine_outline
@@ -64,12 +67,32 @@ def find_regions(frame: LiftedFrame, config: ClusterConfig | None = None) -> Lab
     for k, window in enumerate(find_objects(connected), start=1):
         if sizes[k] < config.min_pixels:
             continue
-        for part in split_by_color(frame.rgb[window], connected[window] == k, config.color):
+        parts = split_by_color(frame.rgb[window], connected[window] == k, config.color)
+        for part in joined_alike(frame.rgb[window], parts):
             count += 1
             labels[window][part] = count
     _keep_largest(labels, config.max_regions)
     refine_regions(frame, labels, lowest, config)
     return labels
+
+
+def joined_alike(rgb: NDArray[np.uint8], parts: list[BoolArray]) -> list[BoolArray]:
+    """Join parts that touch and have one colour name: shades of one thing, such as a blurred rim.
+
+    Args:
+        rgb: Image, shape (H, W, 3).
+        parts: Masks that do not overlap, (H, W) each.
+    """
+    if len(parts) < 2:
+        return parts
+    names = [name_rgb(np.median(rgb[part], axis=0)).name for part in parts]
+    near = [cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for part in parts]
+    pairs = [(i, j) for i in range(len(parts)) for j in range(i) if names[i] == names[j]]
+    alike = np.zeros((len(parts), len(parts)), dtype=bool)
+    for i, j in pairs:
+        alike[i, j] = (near[i] & parts[j]).any()
+    groups = connected_components(alike, directed=False)[1]
+    return [np.logical_or.reduce([parts[k] for k in np.flatnonzero(groups == g)]) for g in np.unique(groups)]
 
 
 def _keep_largest(labels: LabelImage, num: int) -> None:

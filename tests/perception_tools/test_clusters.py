@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from perception_tools.clusters import connected_in_3d
+from perception_tools.clusters import connected_in_3d, joined_alike
 from perception_tools.color_split import ColorSplitConfig, chromaticity, split_by_brightness, split_by_color
 from perception_tools.outlines import core_of, outline_cracks, refine_outline, without_holes
 
@@ -69,6 +69,18 @@ def test_grey_and_white_only_split_on_request():
     parts = split_by_brightness(rgb, everything, 1.5, ColorSplitConfig())
     assert sorted(int(p.sum()) for p in parts) == [600, 600]
     assert len(split_by_brightness(image((200, 20, 20)), everything[:, :20], 1.5, ColorSplitConfig())) == 1
+
+
+def test_touching_parts_of_one_colour_name_are_one():
+    yellow, washed, red = (255, 230, 23), (255, 247, 95), (200, 20, 20)  # yellow, and its blurred rim
+    rgb = image(yellow, washed, red, yellow)
+    stripes = [np.zeros(rgb.shape[:2], bool) for _ in range(4)]
+    for k, stripe in enumerate(stripes):
+        stripe[:, 20 * k : 20 * k + 20] = True
+    joined = joined_alike(rgb, stripes)
+    assert sorted(int(part.sum()) for part in joined) == [600, 600, 1200]  # the far yellow stays apart
+    np.testing.assert_array_equal(np.sum(joined, axis=0), 1)
+    assert joined_alike(rgb, stripes[:1]) == stripes[:1]
 
 
 def test_cracks_of_a_rectangle():
