@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from perception_tools.geometry import FloatArray
+from perception_tools.tabletop_vision import SeenObject
 from perception_tools.tool import PointWorld, tool
 from perception_tools.views import settings_of
 from policies.motion import MotionError
@@ -49,7 +50,9 @@ class HandOverConfig:
         open_m: Opening beyond the held width when letting go [m].
         retreat_m: How far the hand goes up afterwards [m].
         wait_s: Pause between letting go and the retreat [s].
-        dropped_m: What lies nearer than this to under the hand was dropped [m].
+        dropped_m: What lies nearer than this to under the hand was dropped, unless it lay there before [m].
+        still_m: Two sights of one thing that lies still are nearer to each other than this [m].
+        below_m: What is seen this near under the hand may be what it holds [m].
     """
 
     speed_m_s: float = 0.15
@@ -62,6 +65,8 @@ class HandOverConfig:
     retreat_m: float = 0.08
     wait_s: float = 0.4
     dropped_m: float = 0.25
+    still_m: float = 0.025
+    below_m: float = 0.08
 
 
 class HandedOver(BaseModel):
@@ -109,12 +114,14 @@ def hand_over(
             waited_s=None,
             dry_run=True,
         )
+    before = _lying_beside(ctx, config)
     carry(ctx, trajectory, held, f"holding out the {held.label}", force_n=config.force_n)
+    before += _lying_beside(ctx, config)  # the arm hides other things now
     out_m = ctx.ee_pose().position_m
     with changing(ctx, f"hand-over of the {held.label}"):
         pull_n, waited_s = _wait_for_pull(ctx, held, timeout_s, config)
         _let_go(ctx, held, config)
-    _require_not_dropped(ctx, held, out_m, config)
+    _require_not_dropped(ctx, held, out_m, before, config)
     return HandedOver(
         **report,  # pyright: ignore[reportArgumentType]
         position_m=_triple(out_m),
@@ -213,17 +220,34 @@ def _let_go(ctx: SkillContext, held: HeldObject, config: HandOverConfig) -> None
     follow(ctx, up, "retreating")
 
 
+def _lying(ctx: SkillContext) -> tuple[SeenObject, ...]:
+    """Return what is seen on the table."""
+    _, objects = see_scene(ctx)
+    return tuple(o for o in objects if o.box.bottom_z_m < ctx.config.support_z_m + 0.03)
+
+
+def _lying_beside(ctx: SkillContext, config: HandOverConfig) -> tuple[SeenObject, ...]:
+    """Return what lies on the table, but not under the hand: what hangs there may seem to lie there."""
+    hand_m = ctx.ee_pose().position_m[:2]
+    return tuple(
+        o for o in _lying(ctx) if float(np.linalg.norm(o.box.center_m[:2] - hand_m)) > config.below_m
+    )
+
+
 def _require_not_dropped(
-    ctx: SkillContext, held: HeldObject, out_m: FloatArray, config: HandOverConfig
+    ctx: SkillContext,
+    held: HeldObject,
+    out_m: FloatArray,
+    before: tuple[SeenObject, ...],
+    config: HandOverConfig,
 ) -> None:
-    """Look whether it lies on the table under the hand.
+    """Look whether it lies on the table under the hand, where nothing lay before.
 
     Raises:
         Failed: `dropped`.
     """
-    _, objects = see_scene(ctx)
     size = np.array([max(held.size_m[:2]), min(held.size_m[:2]), held.size_m[2]])
-    low = tuple(o for o in objects if o.box.bottom_z_m < ctx.config.support_z_m + 0.03)
+    low = tuple(o for o in _lying(ctx) if not any(_is_at(o, b, config.still_m) for b in before))
     for extents in (size, np.sort(size)[::-1]):  # upright, and toppled
         seen = find_again(low, out_m, near_m=config.dropped_m, size_m=extents, color=color_in(held.label))
         if seen is not None:
@@ -232,6 +256,10 @@ def _require_not_dropped(
                 f"the {held.label} was let go and is seen on the table; nobody took it",
                 position_m=[round(float(v), 4) for v in seen.box.center_m],
             )
+
+
+def _is_at(a: SeenObject, b: SeenObject, near_m: float) -> bool:
+    return float(np.linalg.norm(a.box.center_m[:2] - b.box.center_m[:2])) < near_m
 
 
 def _triple(p: FloatArray) -> tuple[float, float, float]:
