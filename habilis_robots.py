@@ -5,6 +5,7 @@ What is built is checked against its contract; a bare driver of a robot never le
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ def remote_world(cfg: DictConfig) -> Any:
     bus = open_bus(cfg)
     cfg.bus.use_sim_time = bus.config.use_sim_time
     cfg.bus.node_name = f"{cfg.bus.node_name}_eyes"
-    remote = connect(bus, open_bus(cfg), interface, instantiate(cfg.remote))
+    share = float(cfg.robot.safety.velocity_scale)
+    remote = connect(bus, open_bus(cfg), interface, instantiate(cfg.remote), share)
     if reaches_reality(bus, interface):
         try:
             require_checked(interface, Path(cfg.calibration_dir))
@@ -112,6 +114,17 @@ def build_robot(cfg: DictConfig) -> Any:
         return ServedRobot(bus, server, served, task, truth, parts.pop_all())
 
 
+def _look_once(cameras: Any) -> None:
+    """Take each camera's first picture, which opens the renderer, before anybody hears of the robot."""
+    from sim.gl_thread import RenderingUnavailable
+
+    try:
+        for camera in cameras.values():
+            camera.capture()
+    except RenderingUnavailable as error:  # joints are served without
+        print(f"habilis: no pictures are served: {error}", file=sys.stderr)
+
+
 def _served(cfg: DictConfig, interface: Any, parts: Any) -> tuple[Any, Any, Any, Any, Any, str]:
     """Return model, driver, cameras, frames, truth and task of what is served: simulated, or ideal joints."""
     from hardware.server.ideal_robot import IdealRobot
@@ -188,7 +201,10 @@ def build_deployment(cfg: DictConfig, confirmed: bool) -> Any:
         )  # fmt: skip
         is_real = reaches_reality(bus, interface)
         dry_run = is_real and not confirmed if cfg.dry_run is None else bool(cfg.dry_run)
-        client = open_robot(bus, interface, dry_run=dry_run, confirmed=confirmed)
+        client = open_robot(
+            bus, interface, dry_run=dry_run, confirmed=confirmed,
+            velocity_share=float(cfg.robot.safety.velocity_scale),
+        )  # fmt: skip
         parts.callback(client.close)
         if is_real and not dry_run:
             require_checked(interface, Path(cfg.calibration_dir))
@@ -238,7 +254,8 @@ def build_calibration(cfg: DictConfig) -> Any:
         model = instantiate(cfg.robot.model) if cfg.robot.kinematics is not None else None
         bus = open_bus(cfg)
         parts.callback(bus.close)
-        client = open_robot(bus, interface, confirmed=cfg.confirm == cfg.robot.name)
+        share = float(cfg.robot.safety.velocity_scale)
+        client = open_robot(bus, interface, confirmed=cfg.confirm == cfg.robot.name, velocity_share=share)
         parts.callback(client.close)
         robot, kinematics = safe_robot(cfg, client.driver, model, NullTrace())
         client.guard.release_with(robot.reset_stop)

@@ -48,15 +48,24 @@ class Outlet:
         robot: The robot.
         channel: One of its channels.
         dry_run: Whether to publish on the shadow topic only.
+        velocity_share: Share of the robot's velocity limits that velocity commands keep.
     """
 
-    def __init__(self, bus: Bus, robot: RobotInterface, channel: Channel, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        robot: RobotInterface,
+        channel: Channel,
+        dry_run: bool = False,
+        velocity_share: float = 1.0,
+    ) -> None:
         self.channel = channel
         self._bus = bus
         self._columns = robot.joints.columns(channel.joint_names)
         self._names = [robot.joints.on_wire[k] for k in self._columns]
         self._sign, self._offset = robot.joints.sign[self._columns], robot.joints.offset[self._columns]
         self._limits: JointLimits = robot.joints.limits
+        self._velocity_share = velocity_share
         topic = shadow_topic(channel.topic) if dry_run else channel.topic
         self._publisher: Publisher = bus.publisher(channel.message, topic, COMMAND)
 
@@ -107,7 +116,7 @@ class Outlet:
         return self._sign * (joint_pos[self._columns] + self._offset)
 
     def _velocity(self, s: Setpoint) -> FloatArray:
-        k, limit = self._columns, self._limits.velocity[self._columns]
+        k, limit = self._columns, self._velocity_share * self._limits.velocity[self._columns]
         return np.clip(s.joint_vel[k] + self.channel.kp * (s.joint_pos - s.sensed_pos)[k], -limit, limit)
 
     def _effort(self, s: Setpoint) -> FloatArray:

@@ -50,6 +50,7 @@ def open_robot(
     confirmed: bool = False,
     ready_s: float = 5.0,
     sim_state_age_s: float = _SIM_STATE_AGE_S,
+    velocity_share: float = 1.0,
 ) -> RobotClient:
     """Connect to a robot; it stays disarmed.
 
@@ -63,6 +64,7 @@ def open_robot(
         confirmed: Whether a person has confirmed that it may move.
         ready_s: Longest wait for controllers to listen [s].
         sim_state_age_s: Age of a simulated robot's joint states on this machine's clock [s].
+        velocity_share: Share of its velocity limits that velocity commands keep.
 
     Raises:
         ConnectionError: No joint states, another commander, or no controller; says what to do.
@@ -73,7 +75,7 @@ def open_robot(
     asks = is_real and interface.arming.confirm and not dry_run and not confirmed
     arming = Arming(interface.arming, needs_confirmation=asks)
     guards: list[Guard] = []
-    config = RosRobotConfig(dry_run=dry_run, ready_s=ready_s)
+    config = RosRobotConfig(dry_run=dry_run, ready_s=ready_s, velocity_share=velocity_share)
     driver = RosRobot(
         bus, interface, config, lambda: guards[0].permit(), lambda in_s: guards[0].speed_scale(in_s)
     )

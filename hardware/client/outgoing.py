@@ -28,10 +28,14 @@ class Outgoing:
         interface: The robot as data.
         sensing: What is sensed of it.
         dry_run: Commands go to shadow topics only.
+        velocity_share: Share of the robot's velocity limits that velocity commands keep.
     """
 
-    def __init__(self, interface: RobotInterface, sensing: Sensing, dry_run: bool) -> None:
+    def __init__(
+        self, interface: RobotInterface, sensing: Sensing, dry_run: bool, velocity_share: float = 1.0
+    ) -> None:
         self._interface, self._sensing, self._dry_run = interface, sensing, dry_run
+        self._velocity_share = velocity_share
         self._limits = interface.joints.limits
         self._dt_s = 1.0 / interface.rate_hz
         self.outlets: list[Outlet] = []
@@ -43,7 +47,9 @@ class Outgoing:
     def open(self, bus: Bus) -> None:
         """Open the publishers of channels that have a topic."""
         channels = [c for c in self._interface.channels if c.topic]
-        self.outlets = [Outlet(bus, self._interface, c, self._dry_run) for c in channels]
+        self.outlets = [
+            Outlet(bus, self._interface, c, self._dry_run, self._velocity_share) for c in channels
+        ]
 
     def send(self, command: JointCommand, state: RobotState) -> FloatArray:
         """Send a setpoint; return it: every joint, within the limits."""
@@ -94,6 +100,8 @@ class Outgoing:
                 outlet.halt()
             for outlet in holders:
                 outlet.send(Setpoint(joint_pos, zero, joint_pos, zero))
+            for listener in self.listeners:
+                listener(joint_pos)
             if k + 1 < len(path) + _HOLD_REPEATS:
                 time.sleep(self._dt_s)
         self.setpoint, self._velocity = last, zero

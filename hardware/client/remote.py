@@ -150,7 +150,9 @@ def has_clock(transport: Literal["auto", "dds", "ros"], config: BusConfig) -> bo
         bus.close()
 
 
-def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig) -> Remote:
+def connect(
+    bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig, velocity_share: float = 1.0
+) -> Remote:
     """Find the robot's joint states and controllers; nothing moves.
 
     Cameras have a node of their own: pictures do not wait in the robot's queues, and tools, which hold
@@ -161,6 +163,7 @@ def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig
         eyes: The cameras' node.
         interface: The robot as data.
         config: Settings.
+        velocity_share: Share of the robot's velocity limits that velocity commands keep.
 
     Returns:
         What was found; its `close` closes both nodes, too.
@@ -180,6 +183,7 @@ def connect(bus: Bus, eyes: Bus, interface: RobotInterface, config: RemoteConfig
             confirmed=config.confirmed,
             ready_s=config.ready_s,
             sim_state_age_s=_SIM_STATE_AGE_S,
+            velocity_share=velocity_share,
         )
     except BaseException:
         eyes.close()

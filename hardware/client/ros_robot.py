@@ -42,6 +42,7 @@ from policies.whole import Tolerances
 
 _KEEPER_S: Final = (0.002, 0.02)  # shortest and longest period of the thread that watches
 _CANCEL_S: Final = 3.0  # longest wait for controllers to end what was cancelled
+_AT_REST: Final = 0.02  # a slower joint rests [rad/s] or [m/s]
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,14 @@ class RosRobotConfig:
         dry_run: Commands go to topics under `shadow/` only.
         discovery_s: How long is looked for other commanders before the first command [s].
         ready_s: Longest wait for controllers to listen [s].
+        velocity_share: Share of the robot's velocity limits that velocity commands keep: the safety
+            filter's, which a correction of the position would else exceed.
     """
 
     dry_run: bool = False
     discovery_s: float = 0.5
     ready_s: float = 5.0
+    velocity_share: float = 1.0
 
 
 class RosRobot(Described):
@@ -90,9 +94,10 @@ class RosRobot(Described):
         self._faults: list[Fault] = []
         self._sensing = Sensing(bus, interface, not self.config.dry_run, self._on_event)
         self._tracking = self._sensing.tracking
-        self._outgoing = Outgoing(interface, self._sensing, self.config.dry_run)
+        self._outgoing = Outgoing(interface, self._sensing, self.config.dry_run, self.config.velocity_share)
         self._takers: list[TrajectoryClient] = []
         self._goals: GoalsUnderWay | None = None
+        self._unended: GoalsUnderWay | None = None  # cancelled, and no controller said that it is over
         self._is_mute = False  # whether a controller did not answer to a trajectory that it may follow
         self._gripper: RosGripper | None = None
         self._keeper = threading.Thread(target=self._keep, name=f"{interface.name} keeper", daemon=True)
@@ -269,14 +274,31 @@ class RosRobot(Described):
         """
         if self._closed.is_set():
             raise RobotStopped("the robot is closed")
-        self._braked.wait(2.0)
+        if not self._braked.wait(_CANCEL_S + 1.0):
+            raise RobotStopped("cannot be reset: it has not come to rest yet; call reset_stop() again")
+        if (moving := self._moving_unended()) != "":
+            raise RobotStopped(f"cannot be reset: {moving}")
         faults = self.faults()
         if faults:
             raise RobotStopped(f"cannot be reset: {faults[0]}")
         with self._lock:
             self._faults.clear()
+            self._unended = None
             self._outgoing.forget()
             self._stopped.clear()
+
+    def _moving_unended(self) -> str:
+        """Return which joint still moves by a trajectory that no controller has ended, "" if none does."""
+        if self._unended is None or self._unended.ended() is not None:
+            return ""
+        known = self._sensing.if_known()
+        if known is None:
+            return "a controller has not ended its trajectory, and the joints are not heard of"
+        fastest = int(np.argmax(np.abs(known[1])))
+        speed, name = known[1][fastest], self.interface.joint_names[fastest]
+        if abs(speed) <= _AT_REST:
+            return ""
+        return f"a controller has not ended its trajectory: {name} moves at {speed:+.3f} rad/s (m/s)"
 
     def faults(self) -> Sequence[Fault]:
         """Return what is wrong now; empty if the robot may be moved."""
@@ -356,6 +378,7 @@ class RosRobot(Described):
             known = self._sensing.if_known()
             if known is not None:
                 self._outgoing.stay(known[0], [c.topic for c in self.interface.channels if c.action])
+            self._unended = goals
         self._goals, self._is_mute = None, False
         with self._lock:
             self._outgoing.brake()

@@ -16,8 +16,10 @@ from hardware.safety.description import DescriptionWatch
 from hardware.safety.pauses import Pauses, explained
 from hardware.safety.watchdog import (
     NANO,
+    AgeWatch,
     ClockWatch,
     Fault,
+    FaultKind,
     GateWatch,
     JointWatch,
     TrackingWatch,
@@ -58,6 +60,9 @@ class Sensing:
             interface.joints, [channel.joint_names for channel in interface.channels]
         )
         self._wrench: FloatArray | None = None
+        self._wrench_age = AgeWatch(
+            f"wrench {interface.wrench_topic}", FaultKind.STALE_WRENCH, interface.watchdog.max_state_age_s
+        )
         # Simulated time when it last moved, and monotonic time then.
         self._moved = (float("nan"), float("inf"))
         topics = [c.topic for c in interface.channels if c.topic] if watches_commands else []
@@ -166,6 +171,8 @@ class Sensing:
             limit_s = self._interface.watchdog.max_state_age_s
             stale = explained(stale, limit_s, self.pauses.longest_s(now_s))
         found = [stale, *events]
+        if self._wrench is not None:  # where it was never heard, the force is told to be unknown
+            found.append(self._wrench_age.check(now_s))
         found += [gate.check(now_s) for gate in self._gates]
         found += [self._description.check(), self.commander(own_commanders)]
         return [fault for fault in found if fault is not None]
@@ -207,9 +214,12 @@ class Sensing:
         if fault is not None:
             self.note(fault)
 
-    def _on_wrench(self, message: Message, _info: MessageInfo) -> None:
+    def _on_wrench(self, message: Message, info: MessageInfo) -> None:
         force, torque = message.wrench.force, message.wrench.torque
         self._wrench = np.array([force.x, force.y, force.z, torque.x, torque.y, torque.z])
+        self._wrench_age.receive(info.received_s)
+        if not np.isfinite(self._wrench).all():  # no force would ever be too large
+            self.note(Fault(FaultKind.BAD_STATE, f"{self._interface.wrench_topic}: not finite"))
 
     def _on_description(self, message: Message, _info: MessageInfo) -> None:
         self._description.receive(message.data)

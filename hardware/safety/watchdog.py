@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     CLOCK_JUMP = "clock_jump"  # stamps, or this machine's clock, jumped
     BAD_STATE = "bad_state"  # not finite, wrong size
     STALE_CAMERA = "stale_camera"
+    STALE_WRENCH = "stale_wrench"  # the force that motions are guarded by
     STALE_INPUT = "stale_input"  # a goal or an observation from elsewhere
     TRACKING = "tracking"  # the robot does not follow
     COMMANDER = "commander"  # somebody else commands it

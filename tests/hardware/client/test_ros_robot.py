@@ -10,6 +10,7 @@ import pytest
 
 from hardware.client.channels import braking_path, shadow_topic
 from hardware.client.ros_robot import RosRobot, RosRobotConfig
+from hardware.client.trajectories import GoalsUnderWay
 from hardware.interface import Channel
 from hardware.interface.settings import WatchdogConfig
 from hardware.safety.watchdog import NANO, FaultKind
@@ -358,3 +359,87 @@ def test_a_wrench_is_sensed_whole(make):
     state = rig.robot.state()
     assert state.external_wrench == pytest.approx([3.0, 0.0, 4.0, 0.1, 0.2, 0.3])
     assert state.external_force_n == 5.0
+
+
+# ---- the force that motions are guarded by ---------------------------------------------------------
+
+
+def feel(rig, z=4.0):
+    kind = "geometry_msgs/msg/WrenchStamped"
+    wrench = {"force": {"x": 3.0, "y": 0.0, "z": z}, "torque": {"x": 0.0, "y": 0.0, "z": 0.0}}
+    rig.bus.publisher(kind, "ft").publish(rig.bus.message(kind, wrench=wrench))
+
+
+def test_a_wrench_that_falls_silent_is_a_latched_fault(make):
+    rig = make(
+        interface(wrench_topic="ft", watchdog=WatchdogConfig(max_state_age_s=0.3, max_stamp_age_s=0.3))
+    )
+    rig.send(0.1, 0.2, 0.3)  # never heard: the force is told to be unknown, and guards nothing
+    feel(rig)
+    assert until(lambda: rig.robot.is_stopped)
+    assert rig.robot.latched[0].kind is FaultKind.STALE_WRENCH and "wrench ft" in str(rig.robot.latched[0])
+    with pytest.raises(RobotStopped, match="wrench ft: last received"):
+        rig.robot.reset_stop()
+    feel(rig)
+    rig.robot.reset_stop()
+
+
+def test_a_wrench_that_is_no_number_is_a_fault(make):
+    rig = make(interface(wrench_topic="ft"))
+    rig.send(0.1, 0.2, 0.3)
+    feel(rig, float("nan"))
+    assert until(lambda: rig.robot.is_stopped)
+    assert rig.robot.latched[0].kind is FaultKind.BAD_STATE and "ft: not finite" in str(rig.robot.latched[0])
+
+
+# ---- what a stop sends, and what a reset asks ------------------------------------------------------
+
+
+def test_velocity_commands_keep_the_filters_share_of_the_limits(make):
+    config = RosRobotConfig(discovery_s=0.0, ready_s=0.1, velocity_share=0.1)
+    rig = make(interface(kind="velocity"), config=config, follows=False)
+    rig.send(0.1, 0.0, -2.0)
+    assert list(rig.sent()[-1].data) == pytest.approx([0.2, 0.0, -0.2])  # 0.1 of 2 rad/s
+
+
+def test_listeners_hear_what_braking_sends(make):
+    rig, heard = make(), []
+    rig.robot.on_sent(lambda joint_pos: heard.append(np.array(joint_pos)))
+    for k in range(5):
+        rig.send(0.01 * k, 0.0, 0.0)
+    sent = len(heard)
+    rig.robot.stop()
+    assert until(lambda: len(heard) >= sent + 5)
+    assert until(lambda: len(rig.sent()) == len(heard))
+    assert np.asarray(rig.sent()[-1].data) == pytest.approx(heard[-1])
+
+
+def test_a_reset_waits_until_it_is_braked(make, monkeypatch):
+    rig = make()
+    rig.send(0.1, 0.2, 0.3)
+    monkeypatch.setattr("hardware.client.ros_robot._CANCEL_S", -0.9)
+    hold = threading.Event()
+    monkeypatch.setattr(rig.robot._outgoing, "brake", lambda: hold.wait(20.0))
+    rig.robot.stop()
+    with pytest.raises(RobotStopped, match="not come to rest yet"):
+        rig.robot.reset_stop()
+    assert rig.robot.is_stopped
+    hold.set()
+    assert until(rig.robot._braked.is_set)
+    rig.robot.reset_stop()
+
+
+def test_a_reset_is_refused_while_a_trajectory_that_nobody_ended_still_moves(make, monkeypatch):
+    rig = make()
+    rig.robot.stop()
+    rig.robot._unended = GoalsUnderWay(np.arange(3), lambda fault: None)
+    for known, says in (
+        (None, "not heard of"),
+        ((np.zeros(3), np.array([0.0, -0.3, 0.0])), "j1 moves at -0.3"),
+    ):
+        monkeypatch.setattr(rig.robot._sensing, "if_known", lambda known=known: known)
+        with pytest.raises(RobotStopped, match=says):
+            rig.robot.reset_stop()
+    monkeypatch.setattr(rig.robot._sensing, "if_known", lambda: (np.zeros(3), np.array([0.0, 0.01, 0.0])))
+    rig.robot.reset_stop()
+    assert not rig.robot.is_stopped
