@@ -120,6 +120,19 @@ def test_it_is_tilted_again_until_it_gets_no_lighter(monkeypatch, weights_g, lef
     assert sensed.poured.kg == pytest.approx(0.016) and next(weights, None) is None
 
 
+@pytest.mark.parametrize(
+    ("sigmas_kg", "chosen"),
+    [([0.0014], 0), ([0.006, 0.0015], 1), ([0.006, 0.004, 0.005], 1), ([None], None)],
+)
+def test_what_does_not_hang_still_is_weighed_again(monkeypatch, sigmas_kg, chosen):
+    module = sys.modules["vlm_agent.skills.pour"]
+    readings = [None if sigma is None else Weight(0.2, sigma) for sigma in sigmas_kg]
+    left = iter(readings)
+    monkeypatch.setattr(module, "_weigh_once", lambda ctx: next(left))
+    found = module._weigh(SimpleNamespace(settings={}))
+    assert found is (None if chosen is None else readings[chosen]) and next(left, "none left") == "none left"
+
+
 def test_the_handle_of_what_is_held_is_no_obstacle():
     """A mug of 7 cm by 8 cm, held 6 cm above its foot, 20 cm above the table; its handle reaches to +x."""
     T_ee_object = Transform.from_parts(np.array([0.0, 0.0, -0.06]), np.eye(3), parent="ee", child="object")

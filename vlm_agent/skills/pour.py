@@ -54,6 +54,8 @@ class PourConfig:
         handle_m: What is seen this near to the held vessel, no lower, is its handle [m].
         num_readings: Readings of one weighing.
         interval_s: Time between them [s].
+        still_kg: A weighing of a larger standard deviation is repeated [kg].
+        weighings: So many are made at most.
         settle_s: Longest wait for the weight at one tilt [s].
         floor_m: What is seen higher above the lower face of the vessel, inside, is content [m].
         least_pixels: So many must show the floor to tell whether something lies on it.
@@ -79,6 +81,8 @@ class PourConfig:
     handle_m: float = 0.05
     num_readings: int = 60
     interval_s: float = 0.014
+    still_kg: float = 0.0022
+    weighings: int = 3
     settle_s: float = 3.0
     floor_m: float = 0.012
     least_pixels: int = 60
@@ -444,6 +448,19 @@ def _reversed(part: JointTrajectory) -> JointTrajectory:
 
 
 def _weigh(ctx: SkillContext) -> Weight | None:
+    """Weigh what hangs from the hand, again if it does not hang still; None where force has no direction."""
+    cfg = settings_of(ctx, "pour", PourConfig)
+    best = _weigh_once(ctx)
+    for _ in range(cfg.weighings - 1):
+        if best is None or best.sigma_kg <= cfg.still_kg:
+            break
+        now = _weigh_once(ctx)
+        if now is not None and now.sigma_kg < best.sigma_kg:
+            best = now
+    return best
+
+
+def _weigh_once(ctx: SkillContext) -> Weight | None:
     """Weigh what hangs from the hand at rest, None where force has no direction.
 
     What is clamped chatters: single readings are off by a tenth, their mean over half a second is not.
