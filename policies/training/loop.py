@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -274,6 +275,8 @@ class TrainingLoop:
         if self._stop:  # asked twice: now
             raise KeyboardInterrupt
         self._stop = "interrupted"
+        if self._is_first:
+            print("stopping after this step, to go on from there; once more stops at once", file=sys.stderr)
 
 
 def _next(now: int, every: int) -> int:

@@ -146,7 +146,7 @@ def test_unknown_activation_names_the_valid_ones():
         make_trainer(activation="swisch")
 
 
-def test_interrupt_saves_and_resumes(tmp_path):
+def test_interrupt_saves_and_resumes(tmp_path, capfd):
     trainer, told = make_trainer(), Recorder()
     running = loop(trainer, tmp_path, 100_000, told)
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
@@ -154,6 +154,7 @@ def test_interrupt_saves_and_resumes(tmp_path):
     outcome = running.run()
     timer.join()
     assert outcome.reason == "interrupted" and not outcome.is_finished
+    assert capfd.readouterr().err.count("stopping after this step") == 1
     stored = load_checkpoint(tmp_path / "checkpoints" / LAST)
     assert stored["env_steps"] == outcome.env_steps < 100_000
     again = make_trainer()
