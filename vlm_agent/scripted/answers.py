@@ -19,11 +19,21 @@ def answered(run: Run, question: Question) -> Steps[str]:
     """
     if isinstance(question, ast.Weigh):
         return (yield from Weigher(run).answer(question))
-    if isinstance(question, ast.Sight):
-        return (yield from Looker(run).sight(question))
-    if isinstance(question, ast.Changed):
-        return (yield from Looker(run).changed(question))
+    if isinstance(question, ast.Sight | ast.Changed):
+        return (yield from _looked(run, question))
     return (yield from Answerer(run).answer(question))
+
+
+def _looked(run: Run, question: ast.Sight | ast.Changed) -> Steps[str]:
+    """Answer from pictures, once for each look: what was checked need not be asked again."""
+    key = (run.scene.image, question)
+    if key not in run.looked:
+        looker = Looker(run)
+        is_sight = isinstance(question, ast.Sight)
+        words = yield from (looker.sight(question) if is_sight else looker.changed(question))
+        run.looked[key] = words, run.mentioned
+    words, run.mentioned = run.looked[key]
+    return words
 
 
 def checked(run: Run, question: Question) -> Steps[None]:

@@ -92,6 +92,7 @@ class Run:
         in_tool: What the tool in the hand holds, likewise.
         before: The last look of the instruction before.
         known: All that was seen before the latest look of this conversation, oldest first.
+        looked: Answers from pictures by image and question, and what was spoken of then.
         has_moved: Whether a skill was called.
         is_home: Whether the arm is out of the scene camera's view.
         relations: Answers of the `relation` tool by boxes, relation and frame.
@@ -110,6 +111,7 @@ class Run:
     in_tool: Seen | None = None
     before: Scene = field(default_factory=Scene)
     known: tuple[Seen, ...] = ()
+    looked: dict[tuple[str, object], tuple[str, tuple[Seen, ...]]] = field(default_factory=dict)
     has_moved: bool = False
     is_home: bool = True
     relations: dict[tuple[str, str, str, str], Result] = field(default_factory=dict)
