@@ -48,6 +48,15 @@ READ = [
      "if <holds the(bowl): empty> then move the(sphere) inside the(bowl) else nothing"),
     ("put the ball in the bowl after you have put the mug on the tray",
      "move the(mug) on the(tray); move the(sphere) inside the(bowl)"),
+    ("put the ball in the bowl if it is taller than the mug, otherwise put the mug into it",
+     "if <holds the(sphere): [heighter than the(mug)]> then move the(sphere) inside the(bowl) "
+     "else move the(mug) inside the(bowl)"),
+    ("if there is space to the left of the bowl I want the ball there, else on the tray",
+     "if <fits the(sphere) left_of the(bowl)> then move the(sphere) left_of the(bowl) "
+     "else move the(sphere) on the(tray)"),
+    ("if there is a red ball it goes in the bowl, if not, the mug goes in the bowl",
+     "if <exists a(red sphere)> then move the(red sphere) inside the(bowl) "
+     "else move the(mug) inside the(bowl)"),
     ("which of the mug and the bowl is wider?", "which the(widther) among the(mug) & the(bowl)"),
     ("how wide is the gap between the mug and the bowl?", "gap the(mug) & the(bowl)"),
     ("how much taller is the mug than the bowl?", "difference height the(mug) & the(bowl)"),

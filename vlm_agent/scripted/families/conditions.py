@@ -187,7 +187,7 @@ def _cuts(text: str) -> Iterator[tuple[str, str]]:
     for pattern in (
         r"\s*,?\s*\bthen\b,?\s+",
         r"\s*[,;:]\s*",
-        r"\s+(?=(?:put|place|move|pick|push|stack|drop|take|set|grab|leave|bring|line|build|slide|go)\b)",
+        r"\s+(?=(?:put|place|move|pick|push|stack|drop|take|set|grab|leave|bring|line|build|slide|go|i want|i'd like|it goes|it belongs|it should)\b)",
     ):
         for match in re.finditer(pattern, text):
             before, after = text[: match.start()].strip(" ,"), text[match.end() :].strip(" ,")
@@ -380,7 +380,7 @@ def _steps(
         if isinstance(reading, Task) and not any(
             isinstance(s, ast.Unclear | ast.Unsupported) for s in reading.steps
         ):
-            return _into_same(_with_it(reading.steps, subject), then)
+            return _with_it(_into_same(reading.steps, then), subject)
     return None
 
 
