@@ -92,6 +92,8 @@ def convert(invocation: Any) -> int:
     bags = [Path(word) for word in invocation.words]
     if not bags or cfg.to is None:
         raise ValueError("say which bags and where to: habilis convert BAG ... to=FOLDER")
+    if Path(cfg.to).exists():  # reading the bags takes a while
+        raise ValueError(f"{cfg.to} exists; give a new folder for the dataset")
     _check_installed()
     robot: RobotInterface = invocation.instantiate(cfg.robot.interface)
     config: ConvertConfig = invocation.instantiate(cfg.convert)

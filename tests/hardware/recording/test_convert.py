@@ -204,3 +204,10 @@ for k in range(len(found)):
     assert done.returncode == 0, done.stderr
     expected = [f"{_hash(_image(10 * k))} wave" for k in range(20)]
     assert done.stdout.splitlines() == expected * 2
+
+
+def test_a_folder_that_exists_is_refused_before_the_bags_are_read(tmp_path, capsys):
+    import habilis
+
+    assert habilis.main(["convert", str(tmp_path / "no_bag"), f"to={tmp_path}", "robot=fr3"]) == habilis.USAGE
+    assert "exists; give a new folder" in capsys.readouterr().err
