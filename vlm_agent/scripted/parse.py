@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.families.incomplete import read_incomplete
+from vlm_agent.scripted.families.indirect import asks, asks_opinion, direct
 from vlm_agent.scripted.families.read import read_family
 from vlm_agent.scripted.instrument import names_a_tool, read_opening, with_tool, without_instrument
 from vlm_agent.scripted.lexicon import lexicon
@@ -38,6 +39,10 @@ _TAKEN_BACK = re.compile(
     r"on second thoughts?|actually|never ?mind|forget (?:it|that)|cancel that)\b,?\s+\w+",
     re.IGNORECASE,
 )
+_FORMATIONS = frozenset("row line queue tower stack pile".split())
+_PUSHED = re.compile(
+    r"\bby (?:pushing|shoving|nudging|sliding)\b|\b(?:be|gets?|is|are) (?:pushed|shoved|nudged)\b"
+)
 
 
 @lru_cache(maxsize=256)
@@ -57,6 +62,26 @@ def parse(text: str) -> Parsed:
         )
     if names_a_tool(text):
         return _parse_with_tool(text)
+    reworded = direct(text)
+    if reworded is not None:
+        try:
+            return _parse(reworded)
+        except NotUnderstood:
+            pass
+    return _parse(text, is_asked=reworded is not None and asks(reworded))
+
+
+def _parse(text: str, *, is_asked: bool = False) -> Parsed:
+    """Parse a text as it stands.
+
+    Args:
+        text: The text.
+        is_asked: Whether it is a question, so never read tolerantly: that reads orders alone.
+
+    Raises:
+        NotUnderstood: It can't be read.
+    """
+    is_asked = is_asked or asks_opinion(text)
     family = read_family(text, parse)
     if family is not None:
         return family
@@ -65,19 +90,26 @@ def parse(text: str) -> Parsed:
     except TooMuch:
         raise
     except NotUnderstood as error:
-        tolerant = parse_loosely(text)
+        tolerant = None if is_asked else parse_loosely(text)
         if tolerant is not None:
             return tolerant
         incomplete = read_incomplete(text)
         if incomplete is None:
             raise error
         return Parsed((incomplete,))
+    if is_asked and isinstance(parsed.readings[0], Task):
+        raise NotUnderstood(
+            f"{short(text.strip())} asks something, but not what I can answer", text.strip()[:80]
+        )
     unknown = _unknown_words(parsed)
     if not unknown:
         return parsed
-    tolerant = parse_loosely(text)
+    tolerant = None if is_asked else parse_loosely(text)
     if tolerant is not None:
         return tolerant
+    formed = next((word for word, _ in unknown if word in _FORMATIONS), None)
+    if formed is not None:
+        raise NotUnderstood(f"a {formed} is no place I know; say what goes into it, {EXAMPLE}", formed)
     if unknown[0][1]:
         return parsed
     word = unknown[0][0]
@@ -128,5 +160,7 @@ def parse_loosely(text: str) -> Parsed | None:
             break
     if not found:
         return None
+    if _PUSHED.search(text.lower()) and not all("how='push'" in repr(task) for _, task in found):
+        return None  # it reads no pushes: what is to be pushed would be carried
     ranked = sorted(found, key=lambda pair: pair[0] + cost(pair[1]))
     return Parsed(tuple(task for _, task in ranked), ("read tolerantly",))

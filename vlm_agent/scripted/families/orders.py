@@ -7,7 +7,7 @@ import re
 
 from vlm_agent.scripted import syntax as ast
 from vlm_agent.scripted.families.text import is_definite, listed, thing, things
-from vlm_agent.scripted.syntax import Description
+from vlm_agent.scripted.syntax import Description, descendants
 from vlm_agent.scripted.vocabulary import degrees
 
 _ROW = r"(?:row|line|queue|sequence|line-?up|series|rank)"
@@ -36,7 +36,7 @@ _ROWS = (
 )  # fmt: skip
 _VERBS = re.compile(
     r"\b(?:line (?:them )?up|lined up|line|lay out|put|place|set|arrange|rearrange|sort|order|rank|organi[sz]e|align|make|form|build|"
-    r"create|should|stand|position|set up|move|bring|i want|i would like|i'd like|i need|sort out|line-up|queue up)\b"
+    r"create|should|stand|position|set up|move|bring|i want|i would like|i'd like|i need|set out|see|have|sort out|line-up|queue up)\b"
 )
 _FILLERS = re.compile(
     r"\b(?:(?:in )?(?:that|this|the following|the given) (?:order|sequence)|up|with|so that|such that|and|then|them|they|are|is|being|of|in|the order|order|that order|this order|"
@@ -226,7 +226,8 @@ def _items(rest: str) -> list[Description]:
         rest = tail.sub("", rest).strip(" ,")
         rest = re.sub(r"^(?:and|up|of|with|in|so that|from)\s+", "", rest).strip(" ,")
     found = things(rest) or things(" and ".join(listed(rest)))
-    return found
+    is_told_apart = any(isinstance(x, Description) and x.is_pronoun for d in found for x in descendants(d))
+    return [] if is_told_apart else found  # "the mug next to it" says where, not which
 
 
 _PLACED = {"first": r"(?:(?:at|on|to|as)? ?(?:the )?(?:far |very )?left(?:most)?(?: ?(?:hand )?(?:side|end))?|first)",
