@@ -13,6 +13,7 @@ from hardware.client.trajectories import TrajectoryClient
 from hardware.interface import RobotInterface
 
 _ADVICE: Final = "is it loaded and active (ros2 control list_controllers)?"
+_SAME_NS: Final = 60_000_000_000  # clocks that are not well synchronised
 
 Closed = Callable[[], bool]
 """Whether to give up."""
@@ -33,11 +34,21 @@ def find_states(bus: Bus, interface: RobotInterface, sensing: Sensing, is_closed
             f"no joint states of {', '.join(joints.missing)} on {topics} within "
             f"{wd.first_state_s:g} s; is the robot's driver running in the same ROS domain?"
         )
+    if sensing.is_simulated and is_system_time(bus.now_ns()):
+        raise ConnectionError(
+            "/clock tells this machine's time, so this may be a real robot, which is not moved as a "
+            "simulated one; say bus.use_sim_time=false"
+        )
     if sensing.is_simulated and not _wait(lambda: sensing.follows_clock, wd.first_state_s, is_closed):
         raise ConnectionError(
             "somebody publishes /clock, but the joint states are not stamped by it: this may be a real "
             "robot, which is not moved as a simulated one; say bus.use_sim_time=false"
         )
+
+
+def is_system_time(clock_ns: int) -> bool:
+    """Return whether a time [ns] may be that of this machine's clock, and so of a real robot."""
+    return abs(clock_ns - time.time_ns()) < _SAME_NS
 
 
 def refuse_others(sensing: Sensing, discovery_s: float, is_closed: Closed) -> None:

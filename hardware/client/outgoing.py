@@ -86,10 +86,15 @@ class Outgoing:
             outlet.halt()
         return bool(silent)
 
-    def brake(self) -> None:
-        """Brake from the last setpoint, then hold it; velocity and effort controllers are set to zero."""
+    def brake(self) -> Exception | None:
+        """Brake from the last setpoint, then hold it; velocity and effort controllers are set to zero.
+
+        Returns:
+            What a listener raised, which does not keep the robot from coming to rest.
+        """
         if self.setpoint is None or not self.outlets:
-            return
+            return None
+        trouble: Exception | None = None
         start, velocity = self._moving_from(self.setpoint)
         holders = [o for o in self.outlets if not o.keeps_running]
         path = braking_path(start, velocity, self._limits, self._dt_s)
@@ -100,11 +105,15 @@ class Outgoing:
                 outlet.halt()
             for outlet in holders:
                 outlet.send(Setpoint(joint_pos, zero, joint_pos, zero))
-            for listener in self.listeners:
-                listener(joint_pos)
+            try:
+                for listener in self.listeners:
+                    listener(joint_pos)
+            except Exception as error:  # returned
+                trouble = trouble or error
             if k + 1 < len(path) + _HOLD_REPEATS:
                 time.sleep(self._dt_s)
         self.setpoint, self._velocity = last, zero
+        return trouble
 
     def stay(self, joint_pos: FloatArray, channels: Sequence[str]) -> None:
         """Tell controllers, by their topics, to come to rest at positions (num_joints,), all joints."""

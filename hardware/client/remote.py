@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from hardware.bus import CLOCK, Bus, BusConfig
+from hardware.bus import CLOCK, Bus, BusConfig, Message, MessageInfo
+from hardware.client.discovery import is_system_time
 from hardware.client.opening import open_robot
 from hardware.client.ros_camera import RosCamera, RosCameraConfig
 from hardware.client.ros_robot import RosRobot
 from hardware.client.transforms import TransformBuffer
 from hardware.interface import RobotInterface
 from hardware.interface.settings import check_numbers
-from hardware.ros.conversions import NS_PER_S
+from hardware.ros.conversions import NS_PER_S, stamp_ns
 from hardware.safety.arming import MOVING, Mode
 from hardware.safety.guard import Guard
 from hardware.transports import open_bus
@@ -139,13 +140,19 @@ class Remote:
 
 
 def has_clock(transport: Literal["auto", "dds", "ros"], config: BusConfig) -> bool:
-    """Return whether somebody publishes `/clock`: then the robot is a simulated one."""
+    """Return whether somebody publishes a `/clock` other than the system's: then the robot is simulated."""
     heard = threading.Event()
+    told: list[int] = []
+
+    def hear(message: Message, _info: MessageInfo) -> None:
+        told.append(stamp_ns(message.clock))
+        heard.set()
+
     bus = open_bus(transport, replace(config, node_name=f"{config.node_name}_looks", use_sim_time=False))
     try:
-        bus.subscribe("rosgraph_msgs/msg/Clock", "/clock", lambda m, i: heard.set(), CLOCK)
+        bus.subscribe("rosgraph_msgs/msg/Clock", "/clock", hear, CLOCK)
         bus.start()
-        return heard.wait(CLOCK_S)
+        return heard.wait(CLOCK_S) and not is_system_time(told[-1])
     finally:
         bus.close()
 

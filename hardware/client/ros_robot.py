@@ -381,8 +381,10 @@ class RosRobot(Described):
             self._unended = goals
         self._goals, self._is_mute = None, False
         with self._lock:
-            self._outgoing.brake()
+            trouble = self._outgoing.brake()
             self._braked.set()
+        if trouble is not None:
+            raise trouble
 
     def _latch(self, fault: Fault) -> None:
         """Stop because of a fault, once."""

@@ -30,6 +30,7 @@ from policies.robot import GripperState, RobotState
 
 _SAME_CLOCK_NS: Final = 10 * NANO  # a stamp this near to /clock is of that clock
 _EVENT_S: Final = 1.0  # how long a malformed message or a jump of a clock counts as wrong
+_ANYBODY: Final = QoS(depth=1, reliability="best_effort")  # meets publishers of every kind
 _SIM_LEAD_NS: Final = 50_000_000
 
 
@@ -68,7 +69,7 @@ class Sensing:
         topics = [c.topic for c in interface.channels if c.topic] if watches_commands else []
         kinds = {c.topic: c.message for c in interface.channels}
         self._commands: list[Subscription] = [
-            bus.subscribe(kinds[topic], topic, lambda m, i: None, QoS(depth=1), group="commands")
+            bus.subscribe(kinds[topic], topic, lambda m, i: None, _ANYBODY, group="commands")
             for topic in topics
         ]
         self._subscribe()

@@ -11,11 +11,12 @@ import pytest
 pytest.importorskip("cyclonedds", reason="cyclonedds is not installed (extra `ros`)")
 
 import habilis
-from hardware.bus import BusConfig
+from hardware.bus import CLOCK, BusConfig
 from hardware.calibration.joints import JointReport, JointVerdict, certificate_path, save_certificate
 from hardware.client.remote import RemoteConfig, has_clock
 from hardware.client.ros_camera import RosCameraConfig
 from hardware.commands.calibrate import wiring
+from hardware.transports import open_bus
 from policies.robot import JointCommand, JointTrajectory, RobotStopped
 from policies.safe_robot import SafeRobot
 from tests.hardware.domains import free_domain
@@ -112,6 +113,22 @@ def test_the_e_stop_topic_stops_and_stays(serve):
         button.publish(bus.message("std_msgs/msg/Bool", data=False))
         time.sleep(0.2)
         assert session.robot.is_stopped, "releasing the button alone changes nothing"
+
+
+@pytest.mark.parametrize(("offset_s", "is_simulated"), [(0, False), (-20, False), (-86_400, True)])
+def test_a_clock_that_tells_the_systems_time_makes_no_robot_a_simulated_one(offset_s, is_simulated):
+    config = BusConfig(node_name="clock", domain_id=free_domain())
+    bus = open_bus("dds", config)
+    out = bus.publisher("rosgraph_msgs/msg/Clock", "/clock", CLOCK)
+    kind = "rosgraph_msgs/msg/Clock"
+    stamp = {"sec": int(time.time()) + offset_s}
+    timer = bus.timer(0.05, lambda: out.publish(bus.message(kind, clock=stamp)))
+    try:
+        bus.start()
+        assert has_clock("dds", BusConfig(domain_id=config.domain_id)) is is_simulated
+    finally:
+        timer.close()
+        bus.close()
 
 
 def certify(folder):

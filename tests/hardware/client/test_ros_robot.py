@@ -143,6 +143,20 @@ def test_before_connect_nothing_is_sent(make):
         rig.send(0.1, 0.2, 0.3)
 
 
+def test_a_simulated_clock_that_is_the_systems_is_refused():
+    """A real robot would be moved as a simulated one: unconfirmed, unchecked, and armed by itself."""
+    from hardware.bus import BusConfig
+
+    rig = LoopRig(interface())
+    robot = RosRobot(LoopBus(rig.bus.network, BusConfig(use_sim_time=True)), interface(), CONFIG)
+    try:
+        with pytest.raises(ConnectionError, match=r"/clock tells this machine's time.*use_sim_time=false"):
+            robot.connect()
+    finally:
+        robot.close()
+        rig.close()
+
+
 # ---- watchdogs -----------------------------------------------------------------------------------
 
 
@@ -414,12 +428,31 @@ def test_listeners_hear_what_braking_sends(make):
     assert np.asarray(rig.sent()[-1].data) == pytest.approx(heard[-1])
 
 
+def test_a_listener_that_fails_does_not_keep_the_robot_from_braking(make):
+    rig = make()
+
+    def full(_):
+        if rig.robot.is_stopped:
+            raise OSError("No space left on device")
+
+    rig.robot.on_sent(full)
+    for k in range(1, 30):
+        rig.send(0.01 * k, 0.0, 0.0)
+        time.sleep(0.01)
+    count = len(rig.sent())
+    rig.robot.stop()
+    assert until(lambda: rig.robot._braked.is_set())
+    braking = [m.data[0] for m in rig.sent()[count:]]
+    assert len(braking) > 5 and braking == sorted(braking) and braking[-1] == braking[-2]
+    assert until(lambda: rig.robot.latched) and "No space left" in str(rig.robot.latched[0])
+
+
 def test_a_reset_waits_until_it_is_braked(make, monkeypatch):
     rig = make()
     rig.send(0.1, 0.2, 0.3)
     monkeypatch.setattr("hardware.client.ros_robot._CANCEL_S", -0.9)
     hold = threading.Event()
-    monkeypatch.setattr(rig.robot._outgoing, "brake", lambda: hold.wait(20.0))
+    monkeypatch.setattr(rig.robot._outgoing, "brake", lambda: None if hold.wait(20.0) else None)
     rig.robot.stop()
     with pytest.raises(RobotStopped, match="not come to rest yet"):
         rig.robot.reset_stop()

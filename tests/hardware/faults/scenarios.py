@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hardware.bus import SENSOR, Message
+from hardware.bus import RELIABLE, SENSOR, Message, QoS
 from tests.hardware.faults.rig import (
     CAMERA_S,
     COMMANDS,
@@ -328,12 +328,12 @@ def _slow_policy(path: Path) -> Path:
     return path
 
 
-def two_commanders() -> str:
+def two_commanders(qos: QoS) -> str:
     """Another node publishes commands, too."""
     with rig() as found:
         found.until_moving()
         began_s = time.monotonic()
-        other = found.bus.publisher("std_msgs/msg/Float64MultiArray", COMMANDS)
+        other = found.bus.publisher("std_msgs/msg/Float64MultiArray", COMMANDS, qos)
         try:
             rest_s = found.rests_after(began_s)
             found.check_ticks(began_s, FILTER_S)
@@ -369,5 +369,6 @@ SCENARIOS: dict[str, Callable[[], str]] = {
     "kill -9 of the robot": robot_killed,
     "kill -9 of the camera": camera_killed,
     "slow inference": slow_inference,
-    "a second commander": two_commanders,
+    "a second commander": partial(two_commanders, RELIABLE),
+    "a second commander that publishes best effort": partial(two_commanders, SENSOR),
 }
