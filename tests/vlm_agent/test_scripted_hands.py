@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.vlm_agent.symbolic_table import Failure, SymbolicTable, ball, block, bowl, drive, mug
+from perception_tools.results import ToolSpec
+from tests.vlm_agent.symbolic_table import Failure, SymbolicTable, Thing, ball, block, bowl, drive, mug
 from tests.vlm_agent.test_scripted_families import talk
 from vlm_agent.bench.tabletop_answers import is_right
 from vlm_agent.scripted.gauge import Length
@@ -44,6 +45,14 @@ READ = [
     ("what hides the ball?", "hider the(sphere)"),
     ("what is the biggest block", "which (sizeest box)"),
     ("what has changed since the last picture?", "changed"),
+    ("has the mug moved?", "changed the(mug)"),
+    ("can you see the whole mug?", "whole the(mug)"),
+    ("what do the mug and the ball weigh together?", "weigh sum the(mug) & the(sphere)"),
+    ("which block is heavier?", "weigh which all(box)"),
+    ("if the mug is heavier than the ball, put the ball in the bowl",
+     "if <weigh is the(mug) & the(sphere)> then move the(sphere) inside the(bowl) else nothing"),
+    ("hand it to me when you are ready", "handover it"),
+    ("use the red peg to fill the hole", "insert peg the(red) into hole"),
 ]  # fmt: skip
 
 
@@ -77,8 +86,6 @@ class HandTable(SymbolicTable):
         self.stamps: dict[str, list] = {}
 
     def specs(self, without=()):
-        from perception_tools.results import ToolSpec
-
         names = [n for n in (*LOOKS, *MORE) if n not in (*self.without, *without)]
         more = [ToolSpec(n, n, {"type": "object"}, read_only=n in LOOKS) for n in names]
         return [*super().specs(without), *more]
@@ -278,6 +285,7 @@ def test_a_weight_has_two_standard_deviations_and_the_thing_is_back():
         ("how much heavier is the mug than the red block?", "120 g \u00b1 13 g"),
         ("is the red block heavier than the ball?", "Too close to tell"),
         ("do the mug and the ball weigh the same?", "No: "),
+        ("what do the mug and the red block weigh together?", "240 g \u00b1 18 g together"),
         ("does the mug weigh more than 100 g?", "Yes: "),
     ],
 )
@@ -285,6 +293,23 @@ def test_weights_are_compared(text, head):
     ended = run(text)
     assert ended.outcome == "answered" and ended.summary.startswith(head)
     assert stands_as_before(ended.table)
+
+
+@pytest.mark.parametrize(("text", "is_moved"), [
+    ("if the mug is heavier than the red block, put the red block in the bowl", True),
+    ("if the red block is heavier than the mug, put the red block in the bowl", False),
+])  # fmt: skip
+def test_weights_decide_a_condition(text, is_moved):
+    ended = run(text, things=(*scene(), bowl("white", 0.42, -0.02)))
+    red = next(t for t in ended.table.things if t.label == "red box")
+    assert ended.outcome == "done" and (red.y == pytest.approx(-0.02)) == is_moved
+
+
+def test_what_weight_can_not_tell_moves_nothing():
+    text = "if the red block is heavier than the ball, put the red block in the bowl"
+    ended = run(text, things=(*scene(), bowl("white", 0.42, -0.02)))
+    red = next(t for t in ended.table.things if t.label == "red box")
+    assert ended.outcome == "unclear" and (red.x, red.y) == pytest.approx((0.5, -0.2), abs=0.01)
 
 
 def test_a_robot_that_feels_no_force_says_so():
@@ -363,6 +388,48 @@ def test_changes_are_named():
     outcome, words = talk(Meddled(*scene()), "how many blocks are there?", "what has changed?")[1]
     assert outcome == "answered"
     assert "red box has moved by 8 cm" in words and "black mug is gone" in words
+
+
+def test_whether_one_thing_has_moved():
+    lines = "how many blocks are there?", "has the red block moved?", "has the blue block moved?"
+    ends = [words for _, words in talk(Meddled(*scene()), *lines)]
+    assert ends[1].startswith("Yes: the red box stands 8.0 cm") and ends[2].startswith("No: the blue box")
+
+
+# ---- a drawer -----------------------------------------------------------------------------------
+
+
+class Drawer(SymbolicTable):
+    """A table on which nothing stands: the handle of a drawer is no object, but is found by its name."""
+
+    handle = Thing("yellow", "handle", 0.4, 0.1, (0.08, 0.02, 0.02))
+    seen_m = 0.12
+
+    def specs(self, without=()):
+        return [*super().specs(without), ToolSpec("open_drawer", "", {"type": "object"}, read_only=False)]
+
+    def detect(self, image, query="object", max_objects=20, fail=""):
+        if query == "handle":
+            return {"count": 1, "objects": [self._entry(self.handle)]}
+        return super().detect(image, query, max_objects, fail)
+
+    def open_drawer(self, handle, distance_m=0.12, fail=""):
+        self.epoch += 1
+        self.handle = replace(self.handle, x=self.handle.x - self.seen_m)
+        return {"moved_m": 0.12}
+
+
+def test_an_open_drawer_is_shown_by_its_handle():
+    ended = drive(ScriptedModel(), "open the drawer", Drawer())
+    assert ended.outcome == "done" and ended.summary == "The drawer moved 12 cm."
+    assert len(ended.evidence) == 2  # of the second picture: it, and where the handle is in it
+
+
+def test_a_drawer_whose_handle_did_not_come_along_is_not_open():
+    table = Drawer()
+    table.seen_m = 0.01
+    ended = drive(ScriptedModel(), "open the drawer", table)
+    assert ended.outcome == "failed" and "the handle is seen 11 cm from there" in ended.summary
 
 
 # ---- too close to tell --------------------------------------------------------------------------

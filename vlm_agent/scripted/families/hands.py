@@ -15,6 +15,9 @@ from vlm_agent.scripted.syntax import IT, Description, Step, Task
 _JOINT = re.compile(
     r"\s*(?:[,;.]?\s+and(?: then| afterwards| finally)?|[,;.]\s*(?:then|afterwards|finally|after that)?|\s+then)\s+(?=\w)"
 )
+_BESIDES = re.compile(
+    r"[\s,]+(?:when(?:ever)? you(?:'re| are)? ?(?:ready|can|like|done|have time|want)|as soon as (?:you can|possible)|right away|right now|quickly|carefully|gently|slowly|if you don't mind|at once|immediately)$"
+)
 _LEFT = re.compile(r"^(?:first(?:ly)?,? |then,? |now,? |finally,? |please,? |kindly,? )+")
 
 
@@ -25,6 +28,7 @@ def read_hands(text: str, parse: Parser) -> Task | None:
         text: The sentence, cleaned.
         parse: Reads the other steps.
     """
+    text = _BESIDES.sub("", text)
     whole = _steps(text)
     if whole:
         return Task(tuple(whole))
