@@ -102,6 +102,8 @@ def pick_with_tool(
         follower = Follower(thing, config, may_be_narrower(box, str(artifact.meta.get("shape", ""))))
         lifted_m = _pick(ctx, follower, label, config)
         gone = _is_gone(ctx, box)
+        if gone is None and lifted_m < config.lift_m - config.reach_m:
+            raise failure("missed", f"whether the {label} hangs in the tips is hidden; look again")
         if gone is False:
             raise failure(
                 "missed",
@@ -209,10 +211,12 @@ def _pick(ctx: SkillContext, follower: Follower, label: str, config: ToolSkillCo
     thing = follower.thing
     goal = thing.p_world + np.array([0.0, 0.0, config.lift_m])
     step_dt = use.policy.spec.step_dt
-    there_s, ctx.memory.num_motions = 0.0, ctx.memory.num_motions + 1
+    there_s, up_s, ctx.memory.num_motions = 0.0, 0.0, ctx.memory.num_motions + 1
     for _ in range(round(config.seconds / step_dt)):
         now = follower.update(use.sensor.read())
         act(ctx, use, goal, now, config.lost_m)
+        is_up = follower.is_held and now.p_world[2] - thing.p_world[2] >= config.lift_m / 2
+        up_s = up_s + step_dt if is_up else 0.0
         is_there = follower.is_held and float(np.linalg.norm(now.p_world - goal)) < config.reach_m
         there_s = there_s + step_dt if is_there else 0.0
         if there_s >= config.hold_s:
@@ -222,6 +226,10 @@ def _pick(ctx: SkillContext, follower: Follower, label: str, config: ToolSkillCo
                 return float(now.p_world[2] - thing.p_world[2])
         if follower.has_missed:
             break
+    ctx.robot.sleep(ctx.config.settle_s)
+    lifted_m = float(follower.update(use.sensor.read()).p_world[2] - thing.p_world[2])
+    if up_s >= config.hold_s and follower.is_held and lifted_m >= config.lift_m / 2:
+        return lifted_m  # not where it was to be, and yet in the tips
     opening_m = use.sensor.read().opening_m
     raise failure(
         "missed",

@@ -452,7 +452,11 @@ def test_a_reset_waits_until_it_is_braked(make, monkeypatch):
     rig.send(0.1, 0.2, 0.3)
     monkeypatch.setattr("hardware.client.ros_robot._CANCEL_S", -0.9)
     hold = threading.Event()
-    monkeypatch.setattr(rig.robot._outgoing, "brake", lambda: None if hold.wait(20.0) else None)
+
+    def brake():
+        assert hold.wait(20.0)
+
+    monkeypatch.setattr(rig.robot._outgoing, "brake", brake)
     rig.robot.stop()
     with pytest.raises(RobotStopped, match="not come to rest yet"):
         rig.robot.reset_stop()
