@@ -120,11 +120,27 @@ SAME = {
     "put the red block on top of the blue block": (
         "the blue block should end up directly underneath the red block",
     ),
+    "if the mug is taller than the can, put the red block in the bowl": (
+        "check whether the mug is taller than the can and if it is, put the red block in the bowl",
+        "if the mug has a greater height than the can, put the red block in the bowl",
+        "if the mug is the taller one and the can the shorter one, put the red block in the bowl",
+    ),
+    "put all the red things on the tray": (
+        "take all the red things you can see and put them on the tray",
+        "whatever is red, put it on the tray",
+        "gather up the red things, every last one, and put them on the tray",
+    ),
+    "does the mug hide the red block?": (
+        "tell me whether the mug hides the red block",
+        "is it the mug that hides the red block?",
+    ),
     "if there is a red ball, put the blue block in the bowl": (
         "check for a red ball: if there is one, put the blue block in the bowl",
     ),
     "if there is space to the left of the bowl, put the red block there, otherwise put it on the tray": (
         "place the red block to the left of the bowl if it fits there, and otherwise on the tray",
+        "try to put the red block to the left of the bowl; if there is no room, put it on the tray",
+        "put the red block on the tray unless there is room to the left of the bowl, then put it there",
     ),
     "put the red block in the bowl, then put the blue block on the tray": (
         "put the red block in the bowl first and the blue block on the tray afterwards",
@@ -133,6 +149,8 @@ SAME = {
     "put the red peg in the hole of the blue block": (
         "the blue block has a hole, put the red peg in it",
         "put the red peg in the hole that the blue block has",
+        "into the hole of the blue block, put the red peg",
+        "the hole in the blue block: put the red peg in it",
     ),
 }
 PAIRS = [(said, plain) for plain, forms in SAME.items() for said in forms]
@@ -153,6 +171,9 @@ REFUSED = (
     "imagine the red block first, then the blue block on it, then the green block on that",
     "the red block should not end up underneath the blue block",
     "push it with a push",
+    "find out which block is the tallest and put it in the bowl",
+    "tell me whether the mug is in the bowl and then put it on the tray",
+    "of the mug, the can and the ball, put the tallest in the bowl",
     "put the blocks in a row so that each one is redder than the one to its left",
 )
 

@@ -39,7 +39,7 @@ _TAKEN_BACK = re.compile(
     r"on second thoughts?|actually|never ?mind|forget (?:it|that)|cancel that)\b,?\s+\w+",
     re.IGNORECASE,
 )
-_FORMATIONS = frozenset("row line queue tower stack pile".split())
+_FORMATIONS = frozenset("row line queue tower stack pile hole".split())
 _PUSHED = re.compile(
     r"\bby (?:pushing|shoving|nudging|sliding)\b|\b(?:be|gets?|is|are) (?:pushed|shoved|nudged)\b"
 )

@@ -30,7 +30,7 @@ _DIRECTIONS = (
     (r"(?:going )?from (?:the )?back to (?:the )?front|(?:going )?from far to near", "in_front_of"),
 )  # fmt: skip
 _ROWS = (
-    rf"(?:so that (?:they|it) (?:form|make|stand in|are in)|to (?:form|make|give|get)|forming|making|in(?:to)?|as|on|along)?\s*(?:a|one|an)(?: \w+(?:-\w+)?)? {_ROW}(?: of (?:their|the))?(?: on the table)?",
+    rf"(?:so that (?:they|it) (?:form|make|stand in|are in)|to (?:form|make|give|get)|forming|making|in(?:to)?|as|on|along)?\s*(?:a|one|an)(?: \w+(?:-\w+)?)? {_ROW}(?: of(?: their)?)?(?: on the table)?",
     r"(?:all )?(?:neatly )?(?:next to (?:each other|one another)|side by side|beside (?:each other|one another)|one beside the other)",
     r"(?:sorted|ordered|arranged|ranked|in order|organi[sz]ed)",
 )  # fmt: skip

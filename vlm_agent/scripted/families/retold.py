@@ -64,8 +64,8 @@ RETOLD: Final = (
     (rf"(?:make|see to it|ensure|arrange)(?: it)?(?: so)? that (?P<xs>(?:the|all|both) .+?) (?:are|stand|get|become) (?:stacked|piled|on top of (?:each other|one another)|in (?:a|one) {_TOWER})(?: up| together)*", r"stack \g<xs>"),
     (rf"(?:i(?: would|'d) (?:like|love) to (?:see|have|get)|let me (?:see|have)|show me|i want to (?:see|have)|make|build|form|create|give me|construct|put up|erect) (?:me )?(?:a|one|an)(?: \w+(?:-\w+)?)? {_TOWER}(?: made| built)? (?:of|from|out of|using|with|by using) (?P<xs>the [^:]+)", r"stack \g<xs>"),
     # who stands below
-    (rf"(?P<b>{_NP}) (?:should|must|shall|has to|needs to|is to|ought to|is supposed to) (?:end up|be|go|sit|stand|come|lie|rest)(?: placed| located)? (?:directly |right |just |immediately )?(?:under|underneath|below|beneath) (?P<a>{_NP})", r"put \g<a> on top of \g<b>"),
-    (rf"i(?: want| would like|'d like| need) (?P<b>{_NP}) (?:to (?:end up|be|go|sit|stand|come|lie|rest) )?(?:directly |right |just |immediately )?(?:under|underneath|below|beneath) (?P<a>{_NP})", r"put \g<a> on top of \g<b>"),
+    (rf"(?P<b>{_NP}) (?:should|must|shall|has to|needs to|is to|ought to|is supposed to) (?:end up|be|go|sit|stand|come|lie|rest)(?: placed| located)? (?:(?:directly |right |just |immediately )?(?:under|underneath|beneath)|(?:directly|right|immediately) below) (?P<a>{_NP})", r"put \g<a> on top of \g<b>"),
+    (rf"i(?: want| would like|'d like| need) (?P<b>{_NP}) (?:to (?:end up|be|go|sit|stand|come|lie|rest) )?(?:(?:directly |right |just |immediately )?(?:under|underneath|beneath)|(?:directly|right|immediately) below) (?P<a>{_NP})", r"put \g<a> on top of \g<b>"),
     # conditions
     (rf"{_CHECK} for (?P<n>(?:a|an|any|some) [^,.;:?!]+?)[:;.,]+ (?:and )?{_SAME},? (?P<r>.+)", r"if there is \g<n>, \g<r>"),
     (rf"{_CHECK} for (?P<n>(?:free |empty |enough |some )*(?:space|room|place)) (?P<p>[^,.;:?!]+?)[:;.,]+ (?:and )?{_SAME},? (?P<r>.+)", r"if there is \g<n> \g<p>, \g<r>"),
@@ -73,6 +73,9 @@ RETOLD: Final = (
     (r"(?P<i>if|when|in case|provided(?: that)?|as long as) (?P<p>(?:on|in|next|behind|to|beside|inside|near) [^,]+?) (?:there )?is (?P<n>an? [^,]+?), (?P<r>.+)", r"if there is \g<n> \g<p>, \g<r>"),
     (rf"(?P<i>if|when|in case|provided(?: that)?|as long as) (?P<a>{_NP}) has (?P<b>{_NP}) (?:on|to|at) its (?P<s>left|right)(?:[- ]hand)?(?: side)?,? (?P<r>.+)", r"if \g<b> is to the \g<s> of \g<a>, \g<r>"),
     (rf"(?P<v>put|place|set|move|drop|lay) (?P<x>{_NP}) (?P<p>(?:to|in|into|inside|on|onto|next|behind|between|beside|near|left|right)\b[^,.;]*?),? (?P<i>if|provided(?: that)?|as long as|when|in case) (?:it (?:fits|has (?:room|space)|will fit|would fit)|there is (?:enough |any |some |free )*(?:room|space|place)(?: for it)?)(?: (?:there|in there|in it))?[,;.]? (?:and |but )?(?:otherwise|or else|else|if not),? (?P<r>.+)", r"if there is space \g<p>, put \g<x> there, otherwise \g<r>"),
+    (rf"(?:try to |try and )?(?:put|place|set|move|drop|lay) (?P<x>{_NP}) (?P<p>(?:to|in|into|inside|on|onto|next|behind|between|beside|near|left|right)\b[^,.;]*?)[,;.] (?:and |but )?if (?:there is no(?:t enough)? (?:room|space|place)|it (?:does not|doesn't|will not|won't|can't|cannot) fit|that (?:does not|doesn't) work|it is (?:full|taken|occupied))(?: there| in there| in it)?,? (?P<r>.+)", r"if there is space \g<p>, put \g<x> there, otherwise \g<r>"),
+    (rf"(?:put|place|set|move|drop|lay) (?P<x>{_NP}) (?P<q>(?:in|into|inside|on|onto)\b[^,.;]*?),? unless there is (?:enough |any |some |free )*(?:room|space|place)(?: for it)? (?P<p>[^,.;]+?)[,;.] (?:in which case|in that case|and then|then|if so)(?: please)?,? (?:put|place|set) it there", r"if there is space \g<p>, put \g<x> there, otherwise put it \g<q>"),
+    (r"(?:check|see|look|find out|test|determine|verify)(?: whether| if) (?P<t>[^,;:?]+?),? and,? if (?:it is|it does|so|yes|that is so|that is the case|they are|there is(?: one| some)?),? (?:then )?(?P<r>.+)", r"if \g<t>, \g<r>"),
     (r"compare the (?P<n>heights|widths|lengths|sizes|weights)[:;,.] (?P<r>if .+)", r"\g<r>"),
     (rf"(?P<i>if) (?P<a>{_NP}) is the (?P<m>\w+er) one and (?P<b>{_NP})(?: is)? the (?P<k>\w+er)(?: one)?, (?P<r>.+)", "opposite"),
     # several steps
@@ -80,6 +83,8 @@ RETOLD: Final = (
     (r"(?:put|place|set) (?P<a>the .+?) (?P<p>(?:in|on|into|onto|next|behind|to)\b.+?) first,? and (?:then )?(?P<r>the .+?) (?:afterwards?|after that|after it|next|second|later|then)", r"put \g<a> \g<p>, then put \g<r>"),
     (r"(?:take|gather|collect|grab|get|pick up|find|pick)(?: up| together)? (?P<xs>all (?:of )?(?:the )?[^,.;]+?)(?: you (?:can )?(?:see|find))?,? and (?:then )?(?:put|place|set|drop|bring|move) (?:them|those|these|all of them|it all) (?P<p>.+)", r"put \g<xs> \g<p>"),
     (r"(?P<v>put|place|set|gather|collect|take|move|bring|get)(?: up| together)? the (?P<n>[^,.;]+?), (?:every (?:last|single) one(?: of them)?|each (?:one )?of them|all of them|each and every one(?: of them)?),? (?P<r>.+)", r"\g<v> all the \g<n> \g<r>"),
+    (r"(?:whatever|everything that|anything that|all that) is (?P<n>\w+),? (?:put|place|set|move|bring) (?:it|that|them|it all) (?P<p>.+)", r"put all the \g<n> things \g<p>"),
+    (r"the (?P<n>[^,.;:]+?)[:,;] (?:all|every one|each)(?: of them)? (?:goes |go |belongs? )?(?P<p>(?:in|into|inside|on|onto|next|behind)\b.+)", r"put all the \g<n> \g<p>"),
     (r"all (?:of )?(?:the )?(?P<n>[^,.;]+?) to (?:put|place|set|move|bring) (?P<p>.+)", r"put all the \g<n> \g<p>"),
     (r"(?P<v>put|place|set|lay) (?P<p>there|(?:in|into|inside|on|onto|next|behind)\b.+?) (?P<x>the .+)", r"\g<v> \g<x> \g<p>"),
     # holes
@@ -87,6 +92,9 @@ RETOLD: Final = (
     (rf"(?P<b>{_NP}) has (?P<h>an? (?:\w+ )?(?:hole|opening|slot))(?: in it)?[,;:.]+ (?:and )?(?:please )?(?P<v>put|insert|place|stick|push|drop) (?P<k>{_NP}) (?:in|into|inside) (?:it|there|that)", r"put \g<k> in the hole of \g<b>"),
     (rf"(?:put|insert|place|stick|push|drop) (?:in|into|inside) the (?P<h>(?:\w+ )?(?:hole|opening|slot)) of (?P<b>{_NP}) (?P<k>the .+)", r"put \g<k> in the \g<h> of \g<b>"),
     (r"(?:insertion|stacking|pushing|task|job|order|request|instruction|command|to do|todo|measurement|question)[:-] (?P<r>.+)", r"\g<r>"),
+    (rf"(?:in|into|inside) the (?P<h>(?:\w+ )?(?:hole|opening|slot)) (?:of|in) (?P<b>{_NP})[,:]? (?:put|insert|place|stick|push|drop|goes|belongs) (?P<k>the [^,.;]+)", r"put \g<k> in the \g<h> of \g<b>"),
+    (rf"the (?P<h>(?:\w+ )?(?:hole|opening|slot)) (?:of|in) (?P<b>{_NP})[,:] (?:put|insert|place|stick|push|drop) (?P<k>the [^,.;]+?) (?:in|into|inside) (?:it|there|that)", r"put \g<k> in the \g<h> of \g<b>"),
+    (rf"(?:in|into|to) my (?:hand|hands|palm) with (?P<x>{_NP})", r"give me \g<x>"),
     (rf"give (?P<x>{_NP}) (?:to|in|into) my (?:hand|hands|palm)", r"give me \g<x>"),
 )  # fmt: skip
 
