@@ -64,7 +64,7 @@ _KNOW: Final = (
     r"decide|verify|identify|name|estimate|i(?: would|'d) (?:really |just )?(?:like|love|be glad|be happy) to (?:know|find out|hear|learn|be told)|"
     r"i (?:just )?(?:want|need|wish) to (?:know|find out|hear|learn)|i(?: am|'m) (?:wondering|curious|interested in knowing|not sure)|i wonder|"
     r"do you (?:happen to )?(?:know|see)|(?:can|could|would|will) you (?:please |kindly )?(?:say|tell|see|judge|find out|tell me)|(?:have you |do you have )?any idea|"
-    r"what do you think|what would you say|it would be (?:good|nice|helpful|useful) to know|please tell|i(?:'d| would| am|'m)(?: be)? (?:interested|curious)(?: (?:in|to (?:know|hear|learn)|about|as to))?)(?: for me)?"
+    r"what do you think|what would you say|tell|(?:may|can|could|might) i (?:please )?(?:ask(?: you)?|know|learn|hear)|it would be (?:good|nice|helpful|useful) to know|please tell|i(?:'d| would| am|'m)(?: be)? (?:interested|curious)(?: (?:in|to (?:know|hear|learn)|about|as to))?)(?: for me)?"
 )
 _LEAD: Final = re.compile(rf"^{_KNOW}(?:\s*,\s*please\s*,?|\s+please\s*,?|[,:]?)\s+(?P<rest>\S.*)$")
 _STANDS: Final = r"(?:is|are|stands?|sits?|lies?|rests?)"
@@ -73,6 +73,10 @@ _CHOICE: Final = re.compile(
     rf"^(?:it is )?(?:either )?(?P<a>{NP}),? or (?P<b>{NP}),? (?:that |which )?{_RATHER}$"
 )
 _WHETHER: Final = re.compile(r"^(?:whether|if)(?: or not)? (?P<c>.+?)(?:,? or not)?$")
+_THAT: Final = re.compile(r"^(?:verify|confirm|check|make sure|can you confirm)(?: for me)? that (?P<c>.+)$")
+_RIGHT: Final = re.compile(
+    rf"^(?P<q>(?:how|is|does|can|what|where)\b[^,]*)\bit\b(?P<r>[^,]*),\s*(?P<x>{NP})$"
+)
 _CLAUSES: Final = (
     (rf"(?P<x>{NP}) {_STANDS} (?P<r>.+)", r"is \g<x> \g<r>"),
     (r"there (?P<v>is|are) (?P<r>.+)", r"\g<v> there \g<r>"),
@@ -112,6 +116,9 @@ def _embedded(text: str) -> str | None:
     opinion = re.match(rf"^{_OPINION.pattern[1:]}(?: that)? (?P<c>.+)$", text)
     if opinion:
         return _claimed(opinion["c"])
+    sure = _THAT.match(text)
+    if sure and not text.startswith("make sure") and not _ACTS.search(sure["c"]):
+        return _claimed(sure["c"])
     lead = _LEAD.match(text)
     if lead is None or _ACTS.search(lead["rest"]):
         return None
@@ -185,6 +192,9 @@ def _dislocated(text: str) -> str | None:
     which = _WHICH.match(either["q"]) if either else None
     if either and which and thing(either["a"]) and thing(either["b"]):
         return f"which {which['r']}, {either['a']} or {either['b']}"
+    right = _RIGHT.match(text)
+    if right and thing(right["x"]) is not None:
+        return f"{right['q']}{right['x']}{right['r']}"
     if not re.match(r"(?:the|all|both|my|this|that|these|those)\b", text):
         return None
     for cut in reversed(list(_CUT.finditer(text))):

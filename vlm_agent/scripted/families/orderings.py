@@ -39,7 +39,15 @@ _ORDERS: Final = (
     (rf"what {_AXIS}(?P<n>distance|separation|gap|clearance) (?:is there|is|lies|do you (?:see|measure)) (?P<w>between .+)", r"what is the \g<how>\g<n> \g<w>"),
     (r"what (?:would|do|could) you (?:estimate|say|guess|think|judge|reckon) (?:is )?(?P<n>the (?:height|width|length|diameter|size|weight|distance|gap) (?:of|between|from) .+?)(?: (?:to be|is))?", r"what is \g<n>"),
     (r"how (?P<h>\w+) (?:would|do|could) you (?:estimate|say|guess|think|judge|reckon) (?P<x>the .+?)(?: (?:to be|is))", r"how \g<h> is \g<x>"),
+    (r"how much does (?P<x>the .+?) measure in (?P<n>height|width|length|diameter)", r"what is the \g<n> of \g<x>"),
+    (rf"how (?:long|far) is the (?:way|path|stretch|distance) from (?P<a>{NP}) to (?P<b>{NP})", r"how far is \g<a> from \g<b>"),
+    (rf"how distant is (?P<a>{NP}) from (?P<b>{NP})", r"how far is \g<a> from \g<b>"),
+    (rf"(?:at what|what) distance from (?P<b>{NP}) (?:does|is) (?P<a>{NP})(?: (?:stand|lie|sit|away|located|placed))?", r"how far is \g<a> from \g<b>"),
+    (rf"(?:at what|what) distance (?:does|is) (?P<a>{NP}) (?:stand |lie |sit |away )?from (?P<b>{NP})", r"how far is \g<a> from \g<b>"),
+    (rf"(?:what width (?:does|has)|how (?:wide|big|large) is) (?:the|a) {_GAP} between (?P<a>the .+?) and (?P<b>the .+?)(?: have)?", r"how wide is the gap between \g<a> and \g<b>"),
+    (rf"how (?:much|big of an?|wide of an?|large of an?) {_GAP} (?:do (?:i|we|you) have|is there) between (?P<a>the .+?) and (?P<b>the .+)", r"how wide is the gap between \g<a> and \g<b>"),
     # counts
+    (r"(?:give me|state|make|do|i need) a count of (?P<n>[^,.;]+)", r"how many \g<n> are there"),
     (r"(?:what is|what's|give me|state|report|i need|tell me|count)? ?(?:the )?(?:total |whole |exact )*(?:number|count|amount|quantity) of (?P<n>[^,.;]+?)(?: there are| here| you see| you can see)?", r"how many \g<n> are there"),
     (r"how much (?P<n>[^,.;]*?(?:objects|things|items|blocks|balls|cubes|boxes|cans|mugs|bowls)) (?:is|are) (?P<w>.+)", r"how many \g<n> are \g<w>"),
     # comparisons
@@ -48,7 +56,18 @@ _ORDERS: Final = (
     (r"is the (?P<n>height|width|length|size|weight|diameter) of (?P<a>the .+?) (?P<m>greater|larger|bigger|higher|smaller|lower|less) than (?:that|the one|the \w+) of (?P<b>.+)", "exceed"),
     (r"does (?P<a>the .+?) (?:exceed|surpass|top|beat) (?P<b>the .+?) in (?P<n>height|width|length|size|weight)", "exceed"),
     (r"does (?P<a>the .+?) have (?:a |the )?(?P<m>greater|larger|bigger|higher|smaller|lower|less) (?P<n>height|width|length|size|weight) than (?P<b>the .+)", "exceed"),
-    (rf"(?:is|does|do|are) (?P<a>{NP}) or (?P<b>{NP}) (?:stand|rise|reach|sit|lie|come|measure) (?:up )?(?P<m>{MORES})(?: to (?P<c>{NP}))?", "which"),
+    (rf"compare (?P<a>{NP}) (?:with|to|against) (?P<b>{NP})[:;,.] (?P<r>(?:which|what)\b.+)", r"compare \g<a> and \g<b>: \g<r>"),
+    (rf"(?:what is|which is|name|tell me|show me|point out|identify) the (?P<m>{MORES}|heavier|lighter)(?: one)? (?:of|between|among|out of) (?:the two[,:]? )?(?P<a>{NP}) and (?P<b>{NP})", "which"),
+    (rf"(?:of|between|out of) (?P<a>{NP}) and (?P<b>{NP}), (?:name|tell me|show me|point out|identify)(?: which is)? (?:the )?(?P<m>{MORES}|heavier|lighter)(?: one)?", "which"),
+    (rf"the (?P<m>{MORES}|heavier|lighter) one[,:] is (?:it|that) (?P<a>{NP}) or (?P<b>{NP})", "which"),
+    (rf"name whichever (?:one )?is (?:the )?(?P<m>{MORES}|heavier|lighter)(?: one)?[,:] (?P<a>{NP}) or (?P<b>{NP})", "which"),
+    (rf"(?:which|what)(?: one)? (?:from|among|between|out of) (?P<a>{NP}) and (?P<b>{NP}) (?P<r>(?:is|has|stands|lies|weighs) .*\b(?:{MORES}|heavier|lighter|more|less)\b.*)", r"which \g<r>, \g<a> or \g<b>"),
+    (rf"to (?P<c>{NP}), which(?: one)? (?:is|stands|lies) (?P<m>closer|nearer)[,:;] (?P<a>{NP}) or (?P<b>{NP})", "which"),
+    (rf"(?:has|does|do) (?P<a>{NP}) or (?P<b>{NP}) (?:have )?the (?:shorter|smaller) (?:distance|way|path) to (?P<c>{NP})", r"which is closer to \g<c>, \g<a> or \g<b>"),
+    (rf"does (?P<a>{NP}) (?:tower over|rise above|stand taller than|overtop) (?P<b>{NP})", r"is \g<a> taller than \g<b>"),
+    (r"is (?P<a>the [\w ]+?)'s (?P<n>height|width|length|size|weight|diameter) (?P<m>greater|larger|bigger|higher|smaller|lower|less|more) than (?:that of )?(?P<b>the [\w ]+?)(?:'s)?", "exceed"),
+    (rf"what (?:is the (?:thing|object|item) (?:that is )?|do you see |can you see |(?:thing|object|item) do you see )(?:standing |lying |located )?(?P<m>closest|nearest) to (?P<x>{NP})", r"what is \g<m> to \g<x>"),
+    (rf"(?:is|does|do|are) (?P<a>{NP}) or (?P<b>{NP}) (?:stand|rise|reach|sit|lie|come|measure) (?:up )?(?:the )?(?P<m>{MORES}|heavier|lighter)(?: to (?P<c>{NP}))?", "which"),
     (rf"(?:is|does) (?P<c>{NP}) (?:stand |lie |sit )?(?:nearer|closer) to (?P<a>{NP}) or (?:nearer |closer )?(?:to )?(?P<b>{NP})", r"which is closer to \g<c>, \g<a> or \g<b>"),
     (rf"is (?P<a>{NP}) the (?P<m>{MORES})(?: one)?,? (?:when )?(?:compared (?:to|with)|in comparison (?:to|with)) (?P<b>{NP})", r"is \g<a> \g<m> than \g<b>"),
     (rf"(?:in comparison (?:to|with)|compared (?:to|with)|next to|relative to) (?P<b>{NP}), is (?P<a>{NP}) (?:the )?(?P<m>{MORES})(?: one)?", r"is \g<a> \g<m> than \g<b>"),
@@ -59,10 +78,13 @@ _ORDERS: Final = (
     (r"(?P<w>(?:which|what)(?: one| thing| object)?) is (?:located|standing|placed|lying) (?:the )?(?P<m>nearer|closer|nearest|closest) to (?P<x>.+)", r"\g<w> is \g<m> to \g<x>"),
     (r"(?P<w>(?:which|what)(?: thing| object)) is the (?P<m>nearest|closest) to (?P<x>.+)", r"\g<w> is \g<m> to \g<x>"),
     # does it fit
+    (rf"is it possible to (?:put|get|fit|place) (?P<x>{NP}) (?P<p>(?:in|into|inside|on|onto) [^,]+?),? (?:size-wise|sizewise|by size|as far as (?:the )?size (?:goes|is concerned)|in terms of size|given its size)", r"does \g<x> fit \g<p>"),
     (rf"(?:can|could|will|would|does|is it possible for) (?P<x>{NP}) (?:to )?(?:go|be put|get|fit)(?P<p>(?: down)? (?:in|into|inside|on|onto) [^,]+?),? (?:size-wise|sizewise|by size|as far as (?:the )?size (?:goes|is concerned)|in terms of size|given its size)", r"does \g<x> fit \g<p>"),
     (r"is (?P<b>the .+?) (?P<e>(?:big|large|wide|roomy|spacious) enough) for (?P<a>the .+?) to (?:fit|go|get) (?:in|into|inside)(?: it| there)?", r"is \g<b> \g<e> for \g<a>"),
-    (r"(?P<q>(?:can|could|does|do|will|would|is) .+?),? (?:size-wise|sizewise|by size|as far as (?:the )?size (?:goes|is concerned)|in terms of size|given its size)", r"\g<q>"),
+    (r"(?P<q>(?:can|could|does|do|will|would|is) (?=.*\b(?:fit|enough|too|room|space)\b).+?),? (?:size-wise|sizewise|by size|as far as (?:the )?size (?:goes|is concerned)|in terms of size|given its size)", r"\g<q>"),
     # places
+    (r"(?:do|can|could) (?:you|i|we|one) find (?P<x>the [^,]+?) (?P<p>(?:between|behind|to|left|right|next|beside|inside|in front|in|on) [^,]+)", r"is \g<x> \g<p>"),
+    (r"has (?P<a>the .+?) (?P<b>the .+?) (?:on|to|at) its (?P<s>left|right)(?:[- ]hand)?(?: side)?", r"is \g<b> to the \g<s> of \g<a>"),
     (rf"do (?P<a>{NP}) and (?P<b>{NP}) have (?P<x>{NP}) (?:in )?between them", r"is \g<x> between \g<a> and \g<b>"),
     (rf"is (?P<x>{NP}) (?:exactly |right |somewhere )?(?:in|at) the middle (?:between|of) (?P<a>the .+?) and (?P<b>the .+)", r"is \g<x> between \g<a> and \g<b>"),
     (rf"is (?P<x>{NP}) {_WHERE}(?:in )?between (?P<a>the .+?) and (?P<b>the .+)", r"is \g<x> between \g<a> and \g<b>"),
@@ -93,7 +115,8 @@ def reordered(text: str) -> str | None:
         elif order == "grow":
             said = grown(match)
         elif order == "which":
-            to = f" to {match['c']}" if match["c"] else ""
+            ref = match.groupdict().get("c")
+            to = f" to {ref}" if ref else ""
             said = f"which is {match['m']}{to}, {match['a']} or {match['b']}"
         else:
             said = _pair(match, order) if order in ("compare", "exceed") else _expanded(match, order)

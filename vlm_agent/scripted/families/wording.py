@@ -22,8 +22,14 @@ def begged(text: str) -> str:
     plain = re.sub(r"^(?:please,? you(?: to)?|you,? please,?|please,? to)(?= \w+)", "please", plain)
     plain = re.sub(r",? please,? you (?=\w)", ", ", plain)
     plain = re.sub(
-        r"\bwould you be so (?:good|kind|nice) (?:as )?to\b|\bwould you be (?:good|kind|nice) enough to\b",
+        r"\bwould you be so (?:good|kind|nice) (?:as )?to\b|\bbe so (?:good|kind|nice) (?:as to|and)\b|\bwould you be (?:good|kind|nice) enough to\b",
         "please",
+        plain,
+    )
+    plain = re.sub(r"\b(?P<w>beside|inside|near) of (?=the\b)", r"\g<w> ", plain)
+    plain = re.sub(
+        r"\b(?:on|at|to) (?P<b>the (?:\w+ )?\w+)'s (?P<s>left|right)(?:[- ]hand)?(?: side)?(?! of)\b",
+        r"to the \g<s> of \g<b>",
         plain,
     )
     return re.sub(r"\bgimme\b", "give me", plain)
@@ -81,6 +87,11 @@ def compared(text: str) -> str:
         lambda m: f"is {_noun_more(m)}",
         text,
     )
+    text = re.sub(
+        rf"(?<=\bhave ){'(?:the |a )?'}{_GROWS} (?P<n>height|width|length|size|breadth|tallness)\b",
+        lambda m: f"\0{_noun_more(m)}",
+        text,
+    ).replace("have \0", "stand ")
     text = re.sub(rf"\bof (?:a )?{_GROWS} {_NOUN}(?= than\b)", _noun_more, text)
     text = re.sub(rf"\b{_GROWS} in {_NOUN}\b", _noun_more, text)
     text = re.sub(
