@@ -37,6 +37,8 @@ SAME = {
         "between the mug and the can, which one has the greater height?",
         "compare the heights of the mug and the can and tell me which is greater",
         "the mug or the can, which one is more tall?",
+        "does the mug or the can have the greater height?",
+        "of the mug and the can, tell me the taller one",
     ),
     "which is heavier, the mug or the can?": (
         "find out whether the mug or the can is heavier",
@@ -95,6 +97,8 @@ SAME = {
         "you please push the mug for 7 cm to the left",
         "the mug, push it 7 cm to the left",
         "move the mug by pushing it 7 cm to the left",
+        "give the mug a 7 cm push to the left",
+        "shift the mug 7 cm to the left with a push",
     ),
     TOWER: (
         "place the red block first, then the blue block on it, then the green block on that, as a tower",
@@ -102,6 +106,8 @@ SAME = {
         "tower, listed from the top down: the green block, the blue block, the red block",
         "bottom: the red block, middle: the blue block, top: the green block",
         "the green block sits on the blue block, which sits on the red block",
+        "put the red block at the bottom, the blue block on top of it, and the green block on the blue block",
+        "on top of the red block put the blue block and on top of that the green block",
     ),
     STACK: (
         "the red block, the blue block and the green block: stack them",
@@ -109,8 +115,12 @@ SAME = {
         "the red block, the blue block, the green block: one tower, order arbitrary",
         "take the red block, the blue block and the green block and stack all three, in any order",
         "the red block, the blue block and the green block should form a tower",
+        "out of the red block, the blue block and the green block, build a tower",
+        "could you make a tower from these three: the red block, the blue block and the green block?",
     ),
     ROW: (
+        "on the left the red block, in the middle the mug, on the right the ball",
+        "make a row starting at the left with the red block, followed by the mug and then the ball",
         "row, left to right: the red block, the mug, the ball",
         "I want a row that goes the red block, then the mug, then the ball, from left to right",
         "please make a line with the red block on the left, next the mug, and then the ball on the right",

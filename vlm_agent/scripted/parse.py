@@ -41,6 +41,7 @@ _TAKEN_BACK = re.compile(
 )
 _FORMATIONS = frozenset("row line queue tower stack pile hole".split())
 _PUSHED = re.compile(
+    r"\bto (?:push|shove|nudge)\b|\b(?:by|with) (?:a )?(?:push|shove|nudge)\b|"
     r"\bby (?:pushing|shoving|nudging|sliding)\b|\b(?:be|gets?|is|are) (?:pushed|shoved|nudged)\b"
 )
 

@@ -22,7 +22,7 @@ _TOWER: Final = r"(?:tower|stack|pile)"
 _ANY: Final = re.compile(
     r",?\s*(?:(?:,|and|in|with|using|the|:) )*(?:(?:in )?(?:any|whatever|whichever|which|no particular|no special) (?:order|sequence)(?: (?:you|that you|i|will|works|is|suits|seems|pleases|you'd)(?: \w+){0,3})?|"
     r"(?:the )?(?:order|sequence) (?:is |being )?(?:arbitrary|free|irrelevant|unimportant|optional|up to you|of your choice|your choice|open)|"
-    r"(?:it )?(?:does not|doesn't) matter (?:which|what|who)(?: one)? (?:is|goes|comes|stands) (?:on top|at the bottom|where|first)|(?:either|any)(?: one)?(?: of them)? (?:may|can|could|might) (?:be|go|stand) (?:on top|at the bottom|below))$"
+    r"(?:(?:it )?(?:does not|doesn't) matter|no matter) (?:in (?:which|what) order|(?:which|what|who)(?: one)? (?:is|goes|comes|stands))(?: (?:on top|at the bottom|where|first))?|(?:either|any)(?: one)?(?: of them)? (?:may|can|could|might) (?:be|go|stand) (?:on top|at the bottom|below))$"
 )
 _INTO: Final = (
     rf"(?:up )?(?:in|into|to form|to make|to) (?:a |one )?(?:single |tall |little |small |neat )?{_TOWER}"
@@ -48,7 +48,17 @@ RETOLD: Final = (
     (rf"(?P<v>{_PUSH}) it, (?P<x>{_NP}), (?P<r>.+)", r"\g<v> \g<x> \g<r>"),
     (rf"(?P<v>{_PUSH}) (?P<x>{_NP}) (?:so that|so|until|till) it (?:ends up|is|stands|sits|lies) (?P<n>{_LENGTH}) (?:further |farther |more )?(?P<s>{_SIDE})(?: of where it (?:is|was|stands|stood)(?: now)?| than (?:now|before))", r"\g<v> \g<x> \g<n> \g<s>"),
     (rf"(?P<v>{_PUSH}) (?P<x>{_NP}) (?:so that|so|until|till) it (?:ends up|is|stands|sits|lies) (?P<n>{_LENGTH}) (?:further|farther|more) (?P<s>{_SIDE})", r"\g<v> \g<x> \g<n> \g<s>"),
+    (rf"give (?:(?P<x>{_NP}) a (?P<n>{_LENGTH}) {_PUSH} (?P<s>{_SIDE})|a (?P<m>{_LENGTH}) {_PUSH} (?P<t>{_SIDE}) to (?P<a>{_NP}))", r"push \g<x>\g<a> \g<n>\g<m> \g<s>\g<t>"),
+    (rf"(?P<x>{_NP}) (?:needs|wants|gets|should get|requires) an? {_PUSH} (?P<s>{_SIDE}) (?:of|by) (?P<n>{_LENGTH})", r"push \g<x> \g<n> \g<s>"),
+    (rf"by (?P<n>{_LENGTH}),? (?P<v>{_PUSH}) (?P<x>{_NP}) (?P<s>{_SIDE})", r"\g<v> \g<x> \g<n> \g<s>"),
+    (rf"(?P<v>{_PUSH}) (?P<s>{_SIDE}) (?P<x>{_NP}),? (?:by )?(?P<n>{_LENGTH})", r"\g<v> \g<x> \g<n> \g<s>"),
+    (rf"(?:move|bring|shift|get|take) (?P<x>{_NP}) (?P<r>(?:next to|beside|near|to|left|right|towards?|up to|\d)[^,]+?) with a {_PUSH}", r"push \g<x> \g<r>"),
+    (rf"with a {_PUSH},? (?:move|bring|shift|get|take) (?P<x>{_NP}) (?P<r>(?:next to|beside|near|to|left|right|towards?|up to|\d).+)", r"push \g<x> \g<r>"),
+    (rf"(?P<p>(?:next to|beside|near) [^,]+), (?:that is|that's) where (?:i want you to|you should|i would like you to|i'd like you to) {_PUSH} (?P<x>{_NP})", r"push \g<x> \g<p>"),
     # towers in any order
+    (rf"(?:out of|with|using|from|use) (?P<xs>the .+?),? (?:please )?(?:to )?(?:make|build|form|create) (?:me )?(?:a|one)(?: \w+(?:-\w+)?)? {_TOWER}", r"stack \g<xs>"),
+    (rf"(?P<xs>(?:the|all|both) .+?) (?:go|belong|come) (?:in|into|on) (?:a|one)(?: single)? {_TOWER}", r"stack \g<xs>"),
+    (rf"on (?:top of )?(?P<a>{_NP}),? (?:put|place|stack|set|goes|comes) (?P<b>{_NP}),? and (?:then )?on (?:top of )?(?:that|it|this) (?:put |place |goes |comes )?(?P<c>{_NP})", r"build a tower from bottom to top: \g<a>, \g<b>, \g<c>"),
     (rf"(?P<xs>(?:the|all|both) .+?) (?:should|shall|must|are to|need to|have to|ought to) (?:form|make|be|become|stand in|go in|be in|end up in)(?: up)? (?:(?:a|one) (?:single |tall )?{_TOWER}|stacked(?: up)?|piled up|on top of (?:each other|one another))", r"stack \g<xs>"),
     (rf"(?:get|have|i(?: would|'d) be (?:happy|glad) to have|i(?: want|'d like| would like| need)) (?P<xs>(?:the|all|both) .+?) (?:stacked(?: up)?|piled up|in (?:a|one) (?:single )?{_TOWER}|on top of (?:each other|one another))", r"stack \g<xs>"),
     (r"(?:put|place|stack|set) one(?: block| thing)? (?:on|on top of|onto) (?:top of )?the other[:,;] (?P<xs>the .+)", r"stack \g<xs>"),
@@ -105,7 +115,7 @@ _LIST_TAIL: Final = re.compile(
     rf",? (?:all )?(?:as|to make|to form|in|into|forming|making) (?:a|one)(?: \w+)? (?P<kind>{_TOWER}|row|line)(?P<d>,? from left to right|,? from right to left)?$"
 )
 _CUT: Final = re.compile(
-    r"\s*(?:[,;.]\s*(?:and\s+)?(?:then\s+|next\s+(?=the)|finally\s+|lastly\s+|after that\s+)*|\s+and\s+(?:then\s+|finally\s+|lastly\s+)*|\s+then\s+)"
+    r"\s*(?:,?\s+followed by\s+|[,;.]\s*(?:and\s+)?(?:then\s+|next\s+(?=the)|finally\s+|lastly\s+|after that\s+)*|\s+and\s+(?:then\s+|finally\s+|lastly\s+)*|\s+then\s+)"
 )
 _VERB: Final = re.compile(
     r"^(?:(?:first comes|first|then|next|finally|lastly|please|start with|begin with|finish(?: off)? with|end with|using|have|put|place|set|stack|use|take|with|i(?: want| would like|'d like| need)|as)\s+)+"
@@ -170,6 +180,11 @@ def retold_list(text: str) -> str | None:
         )
         text = re.sub(r"^(?=tower\b|one (?:tower|stack|pile)\b|(?:stack|pile)[,:])", "build a ", text)
         text = text.replace("build a one ", "build one ")
+        text = re.sub(r"\bfrom the ground up\b", "from bottom to top", text)
+        text = re.sub(r"\bboth (?=(?:the|my) [^,.;]+? and (?:the|my) )", "", text)
+        text = re.sub(
+            r"\b(?:these|those|the) (?:two|three|four)(?: blocks| things| objects)?: (?=the\b)", "", text
+        )
         free = _ANY.sub("", text)
         if free != text:
             return free
@@ -223,14 +238,21 @@ def _pieces(text: str) -> str | None:
     kind = "" if head is None else "tower" if re.fullmatch(_TOWER, head["kind"]) else "row"
     kind = kind if tail is None else "tower" if re.fullmatch(_TOWER, tail["kind"]) else "row"
     body = text[head.end() if head else 0 : tail.start() if tail else len(text)]
-    start = re.match(r"^(?:at|from|on) the (?P<s>left|right)(?: end| side)? with (?P<r>.+)$", body)
+    start = re.match(
+        r"^(?:starting |beginning )?(?:at|from|on) the (?P<s>left|right)(?: end| side)? with (?P<r>.+)$", body
+    )
     if start:
-        body = re.sub(r"(,| and)", rf" on the {start['s']}\1", start["r"], count=1)
+        body = re.sub(r"(,| and| followed)", rf" on the {start['s']}\1", start["r"], count=1)
     body = re.sub(
         r",? from (?P<d>left to right|right to left)$", lambda m: "" if kind == "row" else m[0], body
     )
     direction = re.search(r"from right to left$", text)
-    told = [_piece(part) for part in _CUT.split(body) if part.strip()]
+    told: list[tuple[str, str] | None] = []
+    for part in _CUT.split(body):
+        if part.strip():
+            below = told[-1][1] if told and told[-1] is not None else ""
+            on_it = rf"\b(?:on|onto|on top of|above|atop) {re.escape(below)}$"
+            told.append(_piece(re.sub(on_it, "on that", part) if below else part))
     if not 2 <= len(told) <= 5 or any(t is None for t in told):
         return None
     roles, words = zip(*(t for t in told if t is not None), strict=True)
@@ -249,7 +271,8 @@ def _listed(kind: str, roles: list[str], words: list[str], direction: str) -> st
         return f"build a tower from bottom to top: {said}"
     if is_told and first == "high" and between <= {"", "mid"} and last == "low" and kind == "tower":
         return f"build a tower from top to bottom: {said}"
-    if kind != "row" or not between <= {"", "beside", "mid"}:
+    is_row = kind == "row" or (first == "left" and last == "right" and len(roles) > 2)
+    if not is_row or not between <= {"", "beside", "mid"}:
         return None
     if first in ("left", "first", "") and last in ("right", "last", "beside", ""):
         way = "left to right" if first == "left" or last == "right" else direction

@@ -20,6 +20,9 @@ def begged(text: str) -> str:
         plain,
     )
     plain = re.sub(r"^(?:please,? you(?: to)?|you,? please,?|please,? to)(?= \w+)", "please", plain)
+    plain = re.sub(
+        r"^(?:please,? )?do (?=(?:push|put|place|stack|move|take|pick|set|hand|give|line)\b)", "", plain
+    )
     plain = re.sub(r",? please,? you (?=\w)", ", ", plain)
     plain = re.sub(
         r"\bwould you be so (?:good|kind|nice) (?:as )?to\b|\bbe so (?:good|kind|nice) (?:as to|and)\b|\bwould you be (?:good|kind|nice) enough to\b",
@@ -28,7 +31,7 @@ def begged(text: str) -> str:
     )
     plain = re.sub(r"\b(?P<w>beside|inside|near) of (?=the\b)", r"\g<w> ", plain)
     plain = re.sub(
-        r"\b(?:on|at|to) (?P<b>the (?:\w+ )?\w+)'s (?P<s>left|right)(?:[- ]hand)?(?: side)?(?! of)\b",
+        r"\b(?:on|at|to) (?P<b>the (?!robot|arm|viewer|camera|person|user|table|picture|image|scene|base|human|operator)(?:\w+ )?\w+)'s (?P<s>left|right)(?:[- ]hand)?(?: side)?(?! of)\b",
         r"to the \g<s> of \g<b>",
         plain,
     )
