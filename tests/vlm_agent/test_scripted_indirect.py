@@ -181,6 +181,8 @@ REFUSED = (
     "imagine the red block first, then the blue block on it, then the green block on that",
     "the red block should not end up underneath the blue block",
     "push it with a push",
+    "would you please not put the mug in the bowl?",
+    "I wonder which block is the tallest, put it in the bowl",
     "find out which block is the tallest and put it in the bowl",
     "tell me whether the mug is in the bowl and then put it on the tray",
     "of the mug, the can and the ball, put the tallest in the bowl",

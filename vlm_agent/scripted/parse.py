@@ -44,6 +44,8 @@ _PUSHED = re.compile(
     r"\bto (?:push|shove|nudge)\b|\b(?:by|with) (?:a )?(?:push|shove|nudge)\b|"
     r"\bby (?:pushing|shoving|nudging|sliding)\b|\b(?:be|gets?|is|are) (?:pushed|shoved|nudged)\b"
 )
+_DENIED = re.compile(r"\b(?:would|could|can|will) you (?:please |kindly )?not (?!mind|be )\w+")
+_WHICH_MOST = re.compile(r"\b(?:which|what) (?:\w+ )?is (?:the )?\w+est\b")
 
 
 @lru_cache(maxsize=256)
@@ -161,6 +163,8 @@ def parse_loosely(text: str) -> Parsed | None:
             break
     if not found:
         return None
+    if _DENIED.search(text.lower()) or _WHICH_MOST.search(text.lower()):
+        return None  # "would you not put ..." forbids; "which block is the tallest" says which one is meant
     if _PUSHED.search(text.lower()) and not all("how='push'" in repr(task) for _, task in found):
         return None  # it reads no pushes: what is to be pushed would be carried
     ranked = sorted(found, key=lambda pair: pair[0] + cost(pair[1]))
