@@ -45,7 +45,7 @@ _PUSHED = re.compile(
     r"\bby (?:pushing|shoving|nudging|sliding)\b|\b(?:be|gets?|is|are) (?:pushed|shoved|nudged)\b"
 )
 _DENIED = re.compile(r"\b(?:would|could|can|will) you (?:please |kindly )?not (?!mind|be )\w+")
-_WHICH_MOST = re.compile(r"\b(?:which|what) (?:\w+ )?is (?:the )?\w+est\b")
+_WHICH_MOST = re.compile(r"\b(?:which|what) (?!is\b)\w+ is (?:the )?\w+est\b")
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ def begged(text: str) -> str:
         "please",
         plain,
     )
-    plain = re.sub(r"\b(?P<w>beside|inside|near) of (?=the\b)", r"\g<w> ", plain)
+    plain = re.sub(r"\b(?P<w>beside|near) of (?=the\b)", r"\g<w> ", plain)
     plain = re.sub(
         r"\b(?:on|at|to) (?P<b>the (?!robot|arm|viewer|camera|person|user|table|picture|image|scene|base|human|operator)(?:\w+ )?\w+)'s (?P<s>left|right)(?:[- ]hand)?(?: side)?(?! of)\b",
         r"to the \g<s> of \g<b>",
