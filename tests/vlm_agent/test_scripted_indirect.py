@@ -101,6 +101,7 @@ SAME = {
         "shift the mug 7 cm to the left with a push",
     ),
     TOWER: (
+        "start with the red block, put the blue block on it, and finish with the green block",
         "place the red block first, then the blue block on it, then the green block on that, as a tower",
         "the red block goes lowest, the blue block goes on it, and the green block goes highest",
         "tower, listed from the top down: the green block, the blue block, the red block",
@@ -119,6 +120,7 @@ SAME = {
         "could you make a tower from these three: the red block, the blue block and the green block?",
     ),
     ROW: (
+        "please set up a line: the red block on the left, next to it the mug, and the ball on the far right",
         "on the left the red block, in the middle the mug, on the right the ball",
         "make a row starting at the left with the red block, followed by the mug and then the ball",
         "row, left to right: the red block, the mug, the ball",

@@ -109,7 +109,7 @@ RETOLD: Final = (
 )  # fmt: skip
 
 _LIST_HEAD: Final = re.compile(
-    rf"^(?:the (?=\w+ (?:should|shall|must))|(?:make|build|form|create|start|construct|do|i(?: want| would like|'d like| need)|i(?: would|'d) (?:like|love) to (?:see|have)|give me|put up|set out|lay out|arrange|get) )?(?:me )?(?:(?:a|one|the)(?: \w+(?:-\w+)?)? )?(?P<kind>{_TOWER}|row|line|queue)\b(?: on the table)?(?: (?:should|shall|must) (?:have|be|consist of|be made of|go))?(?:,? (?:with|where|in which|so that|such that|that goes|that reads|going|that has|as follows|like this|made of|of))*[,:;]?\s+"
+    rf"^(?:the (?=\w+ (?:should|shall|must))|(?:make|build|form|create|start|construct|do|i(?: want| would like|'d like| need)|i(?: would|'d) (?:like|love) to (?:see|have)|give me|put up|set up|set out|lay out|arrange|get) )?(?:me )?(?:(?:a|one|the)(?: \w+(?:-\w+)?)? )?(?P<kind>{_TOWER}|row|line|queue)\b(?: on the table)?(?: (?:should|shall|must) (?:have|be|consist of|be made of|go))?(?:,? (?:with|where|in which|so that|such that|that goes|that reads|going|that has|as follows|like this|made of|of))*[,:;]?\s+"
 )
 _LIST_TAIL: Final = re.compile(
     rf",? (?:all )?(?:as|to make|to form|in|into|forming|making) (?:a|one)(?: \w+)? (?P<kind>{_TOWER}|row|line)(?P<d>,? from left to right|,? from right to left)?$"
@@ -118,7 +118,7 @@ _CUT: Final = re.compile(
     r"\s*(?:,?\s+followed by\s+|[,;.]\s*(?:and\s+)?(?:then\s+|next\s+(?=the)|finally\s+|lastly\s+|after that\s+)*|\s+and\s+(?:then\s+|finally\s+|lastly\s+)*|\s+then\s+)"
 )
 _VERB: Final = re.compile(
-    r"^(?:(?:first comes|first|then|next|finally|lastly|please|start with|begin with|finish(?: off)? with|end with|using|have|put|place|set|stack|use|take|with|i(?: want| would like|'d like| need)|as)\s+)+"
+    r"^(?:(?:first comes|first|then|next(?! to\b)|finally|lastly|please|start with|begin with|finish(?: off)? with|end with|using|have|put|place|set|stack|use|take|with|i(?: want| would like|'d like| need)|as)\s+)+"
 )
 _GO: Final = r"(?:(?:goes|go|is|are|comes|stands|sits|lies|being|should be|should go|must be|to be|placed|rests)\s+)?(?:right |directly |next )?"
 _THAT: Final = r"(?:it|that|this|that one|this one|the first|the first one|them|those|both|top of (?:it|that|this|them|those|both))"
@@ -265,7 +265,13 @@ def _listed(kind: str, roles: list[str], words: list[str], direction: str) -> st
     is_told = kind == "tower" or "on" in roles or roles == ["low", "mid", "high"]
     if is_told and first == "low" and between <= {"on", "mid", ""} and last in ("on", "high", "last", ""):
         return f"build a tower from bottom to top: {said}"
-    if is_told and first in ("first", "") and between <= {"on", "mid", "high"} and last in ("on", "high"):
+    is_finished = first == "first" and "on" in between and last in ("", "last")
+    if (
+        is_told
+        and first in ("first", "")
+        and between <= {"on", "mid", "high"}
+        and (is_finished or last in ("on", "high"))
+    ):
         if first == "" and "on" not in roles:
             return None
         return f"build a tower from bottom to top: {said}"
