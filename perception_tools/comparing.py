@@ -173,7 +173,7 @@ def align(before: Image, after: Image) -> tuple[FloatArray, int]:
         return np.eye(3), 0
     uv_a = np.array([points_a[m.queryIdx].pt for m in good], np.float32)
     uv_b = np.array([points_b[m.trainIdx].pt for m in good], np.float32)
-    if np.median(np.abs(uv_a - uv_b)) < 0.3:  # a still camera: nothing is gained by a fit
+    if np.median(np.abs(uv_a - uv_b), axis=0).max() < 0.3:  # a still camera: nothing is gained by a fit
         return np.eye(3), int((np.abs(uv_a - uv_b).max(axis=1) < 1).sum())
     H, inliers = cv2.findHomography(uv_a, uv_b, cv2.USAC_MAGSAC, 1.5)
     if H is None or inliers.sum() < 12:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perception_tools.artifacts import Workspace
@@ -114,6 +114,8 @@ def test_without_depth_small_motions_of_the_camera_are_undone():
 
 
 @given(du=st.floats(-6, 6), dv=st.floats(-6, 6))
+@example(du=0.0, dv=0.5)
+@example(du=-1.0, dv=0.0)
 @settings(max_examples=10, deadline=None)
 def test_the_alignment_of_a_shift(du, dv):
     rough = np.random.default_rng(0).integers(0, 256, (150, 200, 3)).astype(np.float32)
