@@ -151,6 +151,9 @@ def _is_plain(what: Description) -> bool:
 
 # ---- holes --------------------------------------------------------------------------------------
 
+_SOCKETS_SHAPE: Final = re.compile(
+    r"\b(?P<shape>round|circular|square|rectangular) (?=(?:\w+ )?(?:socket|holder|receptacle|base)\b)"
+)
 _ROUNDS: Final = {"round": "round", "circular": "round", "cylindrical": "round", "square": "square",
                   "rectangular": "square", "squared": "square", "box-shaped": "square", "four-cornered": "square"}  # fmt: skip
 _ROUND: Final = rf"(?:(?P<hole>{'|'.join(_ROUNDS)}) )?"
@@ -206,10 +209,9 @@ def _insert(text: str) -> list[Step]:
             continue
         if into is not None and (into.landmark or _is_container(into)):
             continue
-        if groups.get("b") and re.search(r"\b(?:round|circular)\b", str(groups["b"])):
-            hole = "round"
-        elif groups.get("b") and re.search(r"\b(?:square|rectangular)\b", str(groups["b"])):
-            hole = "square"
+        of_socket = _SOCKETS_SHAPE.search(str(groups.get("b") or ""))  # of a block it tells the block's
+        if of_socket and not hole:
+            hole = _ROUNDS[of_socket["shape"]]
         known: Literal["", "round", "square"] = "round" if hole == "round" else "square" if hole else ""
         return [ast.Insert(what, _not_mere(into), known, is_peg)]
     return []
