@@ -65,6 +65,8 @@ RETOLD: Final = (
     (r"(?:either )?one of (?P<xs>the .+? and .+?) (?:should|shall|must|has to|is to) (?:be|stand|sit|go|lie|end up) (?:on|on top of|atop) (?:top of )?the other(?: one)?", r"stack \g<xs>"),
     (rf"(?P<a>{_NP}) (?:sits|stands|goes|belongs|should (?:be|go|sit|stand)|is to (?:be|go)) (?:on|on top of|atop) (?P<b>{_NP}),? (?:which|that)(?: in turn)? (?:sits|stands|goes|belongs|should (?:be|go|sit|stand)|is to (?:be|go)|is)(?: in turn)? (?:on|on top of|atop) (?P<c>{_NP})", r"build a tower from bottom to top: \g<c>, \g<b>, \g<a>"),
     # rows
+    (r"(?:a )?row of (?:all )?(?:the )?(?P<xs>[^,.;:]+?)[,:;] (?:the )?(?:big|large)(?:gest|st)? ones? (?:on the )?left,? (?:and )?(?:the )?(?:small|little)(?:est)? ones? (?:on the )?right", r"line up the \g<xs> from left to right by size, biggest first"),
+    (r"(?:a )?row of (?:all )?(?:the )?(?P<xs>[^,.;:]+?)[,:;] (?:the )?(?:small|little)(?:est)? ones? (?:on the )?left,? (?:and )?(?:the )?(?:big|large)(?:gest|st)? ones? (?:on the )?right", r"line up the \g<xs> from left to right by size"),
     (r"(?P<xs>(?:the|all) .+?) (?:should|shall|must|are to|need to|have to|ought to) (?:be|stand|go|end up|come|be put|be placed|sit|form|make) (?:(?:in|as) )?(?:a|one) (?:row|line)(?P<r>\b.*)", r"put \g<xs> in a row\g<r>"),
     (r"(?P<v>.*\b(?:row|line)\b.*?),? (?:so(?: that)?|such that|with) (?:the|their) (?P<n>size|height|width)s? (?P<g>increase|grow|rise|decrease|shrink|fall)s?(?P<r>(?: from .+)?)", "grow"),
     (rf"(?:take |get |use )?(?P<xs>(?:the|all|both) .+?),? and (?:then )?(?:stack|pile) (?:them|these|those|both|all three|all of them|both of them|all)(?: up)?(?: {_INTO})?", r"stack \g<xs>"),
