@@ -5,7 +5,6 @@ What is built is checked against its contract; a bare driver of a robot never le
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,17 +111,6 @@ def build_robot(cfg: DictConfig) -> Any:
             parts.callback(camera.close)
         parts.callback(bus.close)  # callbacks end before what they use
         return ServedRobot(bus, server, served, task, truth, parts.pop_all())
-
-
-def _look_once(cameras: Any) -> None:
-    """Take each camera's first picture, which opens the renderer, before anybody hears of the robot."""
-    from sim.gl_thread import RenderingUnavailable
-
-    try:
-        for camera in cameras.values():
-            camera.capture()
-    except RenderingUnavailable as error:  # joints are served without
-        print(f"habilis: no pictures are served: {error}", file=sys.stderr)
 
 
 def _served(cfg: DictConfig, interface: Any, parts: Any) -> tuple[Any, Any, Any, Any, Any, str]:

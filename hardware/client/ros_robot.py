@@ -276,7 +276,7 @@ class RosRobot(Described):
             raise RobotStopped("the robot is closed")
         if not self._braked.wait(_CANCEL_S + 1.0):
             raise RobotStopped("cannot be reset: it has not come to rest yet; call reset_stop() again")
-        if (moving := self._moving_unended()) != "":
+        if moving := self._moving_unended():
             raise RobotStopped(f"cannot be reset: {moving}")
         faults = self.faults()
         if faults:

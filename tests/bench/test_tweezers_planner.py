@@ -19,6 +19,6 @@ def test_picking_with_the_tweezers(tmp_path):
     assert habilis.main(["bench", "env=tweezers", *settings, f"run_dir={tmp_path}", "--json", str(to)]) == 0
     result = json.loads(to.read_text())
     assert result["n"] == EPISODES and result["void"] == 0
-    assert result["score"] >= 0.7, result
+    assert result["score"] >= 0.75, result
     table = result["sensed_vs_true"]
-    assert table["claimed_not_true"] <= 3 and table["true_not_claimed"] <= 2, table  # as in docs/hierarchy.md
+    assert table["claimed_not_true"] <= 2 and table["true_not_claimed"] <= 2, table
